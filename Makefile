@@ -1,0 +1,52 @@
+# Every target sets up what it needs: python3 (3.11+) with venv and pip is enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock format check test e2e bench demo emulator clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## the virtual environment in .venv, pinned by .ci/requirements.txt
+
+$(READY): .ci/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## renew .ci/requirements.txt (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet --upgrade -o .ci/requirements.txt
+
+format: $(READY) ## let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: $(READY) ## lint, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY) ## every test
+	$(BIN)/pytest -n 2 tests
+
+e2e: $(READY) ## only the tests that start the real command
+	$(BIN)/pytest tests/e2e
+
+demo: $(READY) ## the main job on sample_data/ against the emulator
+	$(BIN)/python sample_data/demo.py
+
+emulator: $(READY) ## a local FRS on 127.0.0.1:8099
+	$(BIN)/batch-updater emulator --port 8099
+
+bench: $(READY) ## measure pacing at the server, and check on many rows
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

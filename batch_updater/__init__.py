@@ -1,0 +1,65 @@
+"""
+Bulk updates of face metadata in Huawei Cloud FRS: paced, journaled, resumable.
+
+The front door: names are loaded when they are first used, because the command
+must answer `--help` before pandas has been imported.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batch_updater.errors import (
+        BatchUpdaterError,
+        InputError,
+        RunDirectoryError,
+        RunRefused,
+        RunStopped,
+        TooManyErrors,
+        UsageError,
+    )
+    from batch_updater.library import run, update_all, update_faces
+    from batch_updater.models import FaceUpdate, Outcome, Result
+    from batch_updater.report.summary import Summary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchUpdaterError",
+    "FaceUpdate",
+    "InputError",
+    "Outcome",
+    "Result",
+    "RunDirectoryError",
+    "RunRefused",
+    "RunStopped",
+    "Summary",
+    "TooManyErrors",
+    "UsageError",
+    "run",
+    "update_all",
+    "update_faces",
+]
+
+_ROOMS = {
+    "errors": (
+        "BatchUpdaterError",
+        "InputError",
+        "RunDirectoryError",
+        "RunRefused",
+        "RunStopped",
+        "TooManyErrors",
+        "UsageError",
+    ),
+    "library": ("run", "update_all", "update_faces"),
+    "models": ("FaceUpdate", "Outcome", "Result"),
+    "report.summary": ("Summary",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415
+
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

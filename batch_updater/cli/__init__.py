@@ -1,0 +1,50 @@
+"""The command: the only place that reads argv, prints and exits."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from batch_updater.cli.parser import make_parser
+from batch_updater.errors import BatchUpdaterError, RunStopped
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; README has their table."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except BatchUpdaterError as error:
+        return _report(error, as_json=getattr(arguments, "output", None) == "json")
+    except KeyboardInterrupt:
+        print("batch-updater: stopped by SIGINT; nothing was sent", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has gone; the run itself has ended and is recorded. Python
+        # would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001  (a bug: say so, with all that helps to mend it)
+        traceback.print_exc()
+        print(
+            "batch-updater: this is a bug in batch-updater; the run directory, if "
+            "there is one, holds every outcome known so far",
+            file=sys.stderr,
+        )
+        return 7
+    return code
+
+
+def _report(error: BatchUpdaterError, *, as_json: bool) -> int:
+    from batch_updater.report.text import printable  # noqa: PLC0415
+
+    code = error.code if isinstance(error, RunStopped) else error.exit_code
+    print(f"batch-updater: error: {printable(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"  {printable(error.hint)}", file=sys.stderr)
+    if as_json:
+        from batch_updater.cli.show import print_json  # noqa: PLC0415
+
+        print_json({"error": error.message, "hint": error.hint, "exit_code": code})
+    return code

@@ -1,0 +1,51 @@
+"""`check`: every rule over every row, and nothing sent."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from batch_updater.cli.run import open_inputs, resolve_arguments
+from batch_updater.cli.show import print_config, print_json, survey_lines
+from batch_updater.config.connection import make_connection
+from batch_updater.config.options import OutputMode
+from batch_updater.config.settings import Resolved, Settings
+from batch_updater.delivery.gate import Gate
+from batch_updater.intake import Survey, survey
+from batch_updater.manifest import make_intake
+from batch_updater.models import FieldType
+from batch_updater.pipeline import ask_face_set
+from batch_updater.views import write_invalid
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Check the inputs; 0 when every row may be sent, 1 when some may not."""
+    resolved = resolve_arguments(arguments)
+    if arguments.print_config:
+        print_config(resolved)
+        return 0
+    settings = resolved.settings
+    declared = _ask(resolved) if arguments.against_face_set else None
+    with open_inputs(arguments.inputs, resolved) as inputs:
+        intake = make_intake(settings, inputs)
+        types = intake.settle_types(declared)
+        found = survey(intake, types, settings.on_duplicate)
+        if arguments.invalid_csv:
+            write_invalid(Path(arguments.invalid_csv), intake, types, found)
+    _show(found, settings)
+    return 1 if found.invalid + found.duplicates else 0
+
+
+def _ask(resolved: Resolved) -> dict[str, FieldType]:
+    connection = make_connection(resolved)
+    return asyncio.run(ask_face_set(resolved.settings, connection, Gate()))
+
+
+def _show(found: Survey, settings: Settings) -> None:
+    if settings.output is OutputMode.JSON:
+        seconds = None if settings.rate is None else found.clean / settings.rate
+        print_json({**found.as_json(), "rate": settings.rate, "duration_s": seconds})
+        return
+    for line in survey_lines(found, settings.rate):
+        print(line)
+    for rule, count in found.rules.most_common():
+        print(f"  {count:>8,}  {rule}")

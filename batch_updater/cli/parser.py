@@ -1,0 +1,196 @@
+"""Flags: every command's own, and the shared ones from the table of settings."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
+
+from batch_updater import __version__
+from batch_updater.config.options import OPTIONS, Option
+from batch_updater.config.settings import Texts
+
+_ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
+_RESUMED = ("target", "pace", "retry", "safety", "output", "credentials")
+_EPILOG = (
+    "Every flag --like-this is also BATCH_UPDATER_LIKE_THIS in the environment and "
+    "like-this in batch-updater.toml; flag > environment > file > default. The token "
+    "is never a flag: put it into BATCH_UPDATER_TOKEN or into --token-file."
+)
+_TITLES = {
+    "input": "input",
+    "mapping": "columns",
+    "target": "target",
+    "pace": "pace",
+    "retry": "retry",
+    "safety": "safety",
+    "output": "output",
+    "credentials": "credentials",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; each command's function is in `command`."""
+    parser = argparse.ArgumentParser(
+        prog="batch-updater",
+        description="Bulk updates of face metadata in Huawei Cloud FRS: paced, "
+        "journaled, resumable.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_check(commands)
+    _add_resume(commands)
+    _add_retry(commands)
+    _add_results(commands)
+    _add_emulator(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    command = _command(commands, "run", "check every row, then update the faces")
+    _add_inputs(command)
+    _add_options(command, (*_ALL, "credentials"))
+    _add_config(command)
+    command.set_defaults(command=_later("run", "run"))
+
+
+def _add_check(commands: Any) -> None:
+    command = _command(commands, "check", "check every row; send nothing")
+    _add_inputs(command)
+    command.add_argument(
+        "--against-face-set",
+        action="store_true",
+        help="fetch the types that the face set declares (one read-only request)",
+    )
+    command.add_argument(
+        "--invalid-csv", metavar="FILE", help="write the refused rows to this file"
+    )
+    groups = ("input", "mapping", "target", "pace", "retry", "output", "credentials")
+    unused = {"run-dir", "progress", "results-format", "include-values"}
+    _add_options(command, groups, without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("check", "check"))
+
+
+def _add_resume(commands: Any) -> None:
+    command = _command(commands, "resume", "go on where a run stopped")
+    command.add_argument("run_directory", metavar="RUN_DIR")
+    _add_options(command, _RESUMED, without={"face-set", "run-dir", "dry-run"})
+    command.set_defaults(command=_later("rerun", "resume"))
+
+
+def _add_retry(commands: Any) -> None:
+    command = _command(commands, "retry", "send the failed rows of a run again")
+    command.add_argument("run_directory", metavar="RUN_DIR")
+    _add_options(command, _RESUMED, without={"face-set"})
+    command.set_defaults(command=_later("rerun", "retry"))
+
+
+def _add_results(commands: Any) -> None:
+    command = _command(
+        commands,
+        "results",
+        "what happened to one row or face; or make the views of a run again",
+    )
+    command.add_argument("run_directory", metavar="RUN_DIR")
+    command.add_argument("--row", type=int, metavar="N", help="the row's number")
+    command.add_argument("--face", metavar="ID", help="the face's id")
+    _add_options(command, ("output",), without={"run-dir", "progress"})
+    command.set_defaults(command=_later("results", "results"))
+
+
+def _add_emulator(commands: Any) -> None:
+    from batch_updater.emulator.command import add_arguments  # noqa: PLC0415
+
+    command = _command(commands, "emulator", "a local FRS for rehearsals and tests")
+    add_arguments(command)
+    command.set_defaults(command=_later("emulator", "emulator"))
+
+
+def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=None if name == "emulator" else _EPILOG,
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def _add_inputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="files, globs or folders of CSV, TSV, JSON Lines or Parquet (.gz and "
+        ".zst too); - is stdin",
+    )
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("configuration")
+    group.add_argument("--config", metavar="FILE", help="instead of batch-updater.toml")
+    group.add_argument("--profile", metavar="NAME", help="its [profile.NAME]")
+    group.add_argument(
+        "--print-config",
+        action="store_true",
+        help="show every setting and where it comes from, then stop",
+    )
+
+
+def _add_options(
+    command: argparse.ArgumentParser,
+    groups: Iterable[str],
+    without: Iterable[str] = (),
+) -> None:
+    left_out = set(without)
+    for name in groups:
+        group = command.add_argument_group(_TITLES[name])
+        for option in OPTIONS:
+            if option.group == name and option.name not in left_out:
+                _add_option(group, option)
+        if name == "output":
+            group.add_argument(
+                "-q", "--quiet", action="store_true", help="no notes on stderr"
+            )
+
+
+def _add_option(group: Any, option: Option) -> None:
+    default = "" if option.default in {None, "false"} else f" (default: {option.default})"
+    text = (option.help + default).replace("%", "%%")
+    if option.switch:
+        group.add_argument(
+            f"--{option.name}", action=argparse.BooleanOptionalAction, help=text
+        )
+    elif option.choices:
+        group.add_argument(f"--{option.name}", choices=option.choices, help=text)
+    else:
+        action = "append" if option.many else "store"
+        group.add_argument(
+            f"--{option.name}", action=action, metavar=option.metavar, help=text
+        )
+
+
+def flags_of(arguments: argparse.Namespace) -> Texts:
+    """Return the settings that were given as flags, as text."""
+    texts = {}
+    for option in OPTIONS:
+        value = getattr(arguments, option.attribute, None)
+        if isinstance(value, bool):
+            texts[option.name] = ("true" if value else "false",)
+        elif value is not None:
+            texts[option.name] = tuple(value) if option.many else (value,)
+    return texts
+
+
+def _later(room: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Import a command's room when it is called: pandas takes half a second."""
+
+    def call(arguments: argparse.Namespace) -> int:
+        module = import_module(f"batch_updater.cli.{room}")
+        code: int = getattr(module, function)(arguments)
+        return code
+
+    return call

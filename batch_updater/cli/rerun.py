@@ -1,0 +1,52 @@
+"""`resume` and `retry`: go on with a run, or send its failed rows again."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from batch_updater.cli.parser import flags_of
+from batch_updater.cli.run import perform
+from batch_updater.cli.show import print_summary
+from batch_updater.config.connection import make_connection
+from batch_updater.config.options import OutputMode
+from batch_updater.config.settings import Resolved, resolve
+from batch_updater.files.journal import Journal
+from batch_updater.files.run_dir import RunDirectory, open_run_directory
+from batch_updater.intake import Selection
+from batch_updater.manifest import (
+    Manifest,
+    check_unchanged,
+    failed_rows,
+    load_manifest,
+    pending_rows,
+)
+from batch_updater.pipeline import Job, conclude
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Send the rows that have no final outcome yet; all others stay as they are."""
+    directory, manifest, resolved = _load(arguments)
+    with Journal(directory.journal):  # nobody else may be writing to it
+        pending = pending_rows(directory, manifest.layout)
+    if not pending.any():
+        print("nothing is left to send; the views are made again", file=sys.stderr)
+        summary = conclude(directory, manifest, resolved.settings, None)
+        as_json = resolved.settings.output is OutputMode.JSON
+        print_summary(summary, as_json=as_json)
+        return summary.exit_code
+    job = _job(manifest, resolved, pending)
+    job = Job(**{**_fields(job), "resumed": directory, "parent": manifest.parent})
+    return perform(job, quiet=arguments.quiet)
+
+
+def retry(arguments: argparse.Namespace) -> int:
+    """Send the failed rows again, as a run of its own that names its parent."""
+    directory, manifest, resolved = _load(arguments)
+    failed = failed_rows(directory, manifest.layout)
+    if not failed.any():
+        print(f"no row of {directory.path} has failed", file=sys.stderr)
+        return 0
+    job = _job(manifest, resolved, failed)
+    job = Job(**{**_fields(job), "parent": str(directory.path)})
+    return perform(job, quiet=arguments.quiet)

@@ -1,0 +1,109 @@
+"""`run`: the main job."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from batch_updater.cli.parser import flags_of
+from batch_updater.cli.show import (
+    note_survey,
+    print_config,
+    print_json,
+    print_summary,
+)
+from batch_updater.config.connection import make_connection
+from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
+from batch_updater.config.settings import Resolved, resolve
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.signals import Signals
+from batch_updater.errors import UsageError
+from batch_updater.files.inputs import Input, resolve_inputs, spool_stdin
+from batch_updater.intake import Survey
+from batch_updater.pipeline import Announce, Job, execute
+from batch_updater.report.summary import Summary
+
+STDIN = "-"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, update, record and report; return the exit code."""
+    resolved = resolve_arguments(arguments)
+    if arguments.print_config:
+        print_config(resolved)
+        return 0
+    connection = make_connection(resolved)
+    with open_inputs(arguments.inputs, resolved) as inputs:
+        job = Job(
+            settings=resolved.settings,
+            texts=resolved.texts,
+            connection=connection,
+            inputs=inputs,
+        )
+        return perform(job, quiet=arguments.quiet)
+
+
+def perform(job: Job, *, quiet: bool) -> int:
+    """Execute a job with this process's signals; print its summary."""
+    if quiet:
+        job = replace(job, settings=replace(job.settings, progress="none"))
+    found: list[Survey] = []
+
+    def announce(survey: Survey) -> None:
+        found.append(survey)
+        if not quiet:
+            note_survey(survey, job.settings.rate)
+            sys.stderr.flush()
+
+    as_json = job.settings.output is OutputMode.JSON
+    summary = asyncio.run(_with_signals(job, announce))
+    if summary is None:
+        return _conclude_dry_run(found[0], as_json=as_json)
+    print_summary(summary, as_json=as_json)
+    return summary.exit_code
+
+
+async def _with_signals(job: Job, announce: Announce) -> Summary | None:
+    signals = Signals(Gate())
+    with signals.installed():
+        return await execute(job, signals, announce)
+
+
+def _conclude_dry_run(survey: Survey, *, as_json: bool) -> int:
+    if as_json:
+        print_json(survey.as_json())
+    else:
+        print(f"dry run     {survey.clean:,} rows would be sent; nothing was")
+    return 1 if survey.invalid + survey.duplicates else 0
+
+
+def resolve_arguments(arguments: argparse.Namespace) -> Resolved:
+    """Return the settings of a command line in this environment."""
+    environ = dict(os.environ)
+    for variable, flag in (
+        (CONFIG_VARIABLE, arguments.config),
+        (PROFILE_VARIABLE, arguments.profile),
+    ):
+        if flag:
+            environ[variable] = flag
+    return resolve(flags_of(arguments), environ)
+
+
+@contextmanager
+def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, ...]]:
+    """Find the inputs; what comes in on stdin is kept in a file meanwhile."""
+    if not names:
+        raise UsageError("no input is given", hint="Name files, folders or - for stdin.")
+    kind = resolved.settings.format
+    if STDIN not in names:
+        yield resolve_inputs(names, kind)
+        return
+    if names != [STDIN]:
+        raise UsageError("- (stdin) cannot be mixed with other inputs")
+    with TemporaryDirectory(prefix="batch-updater-") as folder:
+        yield (spool_stdin(sys.stdin.buffer, Path(folder) / "stdin", kind),)

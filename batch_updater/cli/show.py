@@ -1,0 +1,86 @@
+"""What commands print: stdout carries data and summary, stderr all the rest."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from batch_updater.config.settings import Resolved
+from batch_updater.intake import Survey
+from batch_updater.mapping.rules import Problem
+from batch_updater.report.progress import format_duration
+from batch_updater.report.summary import Summary
+from batch_updater.report.text import printable, render_summary
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object as the last line of stdout."""
+    print(orjson.dumps(content).decode())
+
+
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """Print a run's summary."""
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        print(render_summary(summary), end="")
+
+
+def print_config(resolved: Resolved) -> None:
+    """Print every setting, its value and its origin; secrets are masked."""
+    for name, value, origin in resolved.describe():
+        print(f"{name:<20}{value or '-':<28}{origin}")
+
+
+def note_survey(survey: Survey, rate: float | None) -> None:
+    """Tell on stderr what the check found, before anything is sent."""
+    for line in survey_lines(survey, rate):
+        print(line, file=sys.stderr)
+
+
+def survey_lines(survey: Survey, rate: float | None) -> Iterator[str]:
+    """Yield what a check found, for people."""
+    yield (
+        f"checked     {survey.total:,} rows: {survey.clean:,} clean, "
+        f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
+    )
+    for source, row_number, problems in survey.examples:
+        yield f"            {_where(source, row_number)}: {_what(problems)}"
+    unshown = survey.invalid + survey.duplicates - len(survey.examples)
+    if unshown > 0:
+        yield f"            and {unshown:,} more"
+    for rule, count in survey.warnings.items():
+        source, row_number, problem = survey.warning_examples[rule]
+        yield (
+            f"warning     {rule}: {count:,} values, first at "
+            f"{_where(source, row_number)}: {_what([problem])}; --strict refuses them"
+        )
+    yield f"at the rate {describe_duration(survey.clean, rate)}"
+
+
+def describe_duration(rows: int, rate: float | None) -> str:
+    """Return how long rows take at a rate in requests a second."""
+    if rate is None:
+        return f"{rows:,} rows, as fast as the service answers"
+    return f"{rows:,} rows take about {format_duration(rows / rate)} at {rate:g} a second"
+
+
+def _where(source: str, row_number: int) -> str:
+    return f"{source} row {row_number}"
+
+
+def _what(problems: list[Problem]) -> str:
+    said = [
+        f"{problem.rule} ({problem.column}): {problem.message}"
+        if problem.column
+        else f"{problem.rule}: {problem.message}"
+        for problem in problems
+    ]
+    return printable("; ".join(said))
+
+
+def wants_json(arguments: argparse.Namespace) -> bool:
+    """Return whether --output json was given as a flag."""
+    return bool(getattr(arguments, "output", None) == "json")

@@ -1,0 +1,66 @@
+"""The mapping: flags and --mapping FILE folded into one ColumnMapping."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from batch_updater.config.parsing import make_field, parse_field_type
+from batch_updater.config.settings import Settings, read_toml
+from batch_updater.errors import UsageError
+from batch_updater.mapping.columns import ColumnMapping, FieldColumn
+
+_KEYS = frozenset({"face_id", "external_image_id", "fields"})
+
+
+def column_mapping(settings: Settings) -> ColumnMapping:
+    """
+    Return what flags and mapping file say about columns; a flag wins.
+
+    Raises:
+        UsageError: the file is missing, no TOML, or says something unknown.
+    """
+    said = read_mapping(settings.mapping) if settings.mapping else ColumnMapping()
+    fields = {spec.name: spec for spec in (*said.fields, *settings.field)}
+    return ColumnMapping(
+        face_id=settings.face_id or said.face_id,
+        external_image_id=settings.external_image_id or said.external_image_id,
+        fields=tuple(fields.values()),
+    )
+
+
+def read_mapping(path: Path) -> ColumnMapping:
+    """Read a mapping file; sample_data/mapping.toml shows its form."""
+    content = read_toml(path, "--mapping")
+    if unknown := sorted(set(content) - _KEYS):
+        known = ", ".join(sorted(_KEYS))
+        raise UsageError(f"{path}: unknown key {unknown[0]!r}; there are {known}")
+    fields = content.get("fields", {})
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path}: fields must be a table: [fields]")
+    return ColumnMapping(
+        face_id=_column(content, "face_id", path),
+        external_image_id=_column(content, "external_image_id", path),
+        fields=tuple(_field(name, spec, path) for name, spec in fields.items()),
+    )
+
+
+def _column(content: Mapping[str, Any], key: str, path: Path) -> str | None:
+    column = content.get(key)
+    if column is None or isinstance(column, str):
+        return column
+    raise UsageError(f"{path}: {key} must be the name of a column")
+
+
+def _field(name: str, spec: object, path: Path) -> FieldColumn:
+    if isinstance(spec, str):
+        spec = {"column": spec}
+    if not isinstance(spec, dict) or not set(spec) <= {"column", "type"}:
+        raise UsageError(
+            f"{path}: field {name!r} must be a column's name, or a table with "
+            "column and type"
+        )
+    try:
+        kind = parse_field_type(str(spec["type"])) if "type" in spec else None
+        return make_field(name, str(spec.get("column", "")), kind)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None

@@ -1,0 +1,307 @@
+"""
+The table of settings: one line each for flag, environment variable and file key.
+
+`--max-attempts` is BATCH_UPDATER_MAX_ATTEMPTS in the environment and
+`max-attempts` in batch-updater.toml. README's table is compared with this one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batch_updater.config.parsing import (
+    parse_count,
+    parse_delimiter,
+    parse_duration,
+    parse_encoding,
+    parse_field,
+    parse_max_errors,
+    parse_name,
+    parse_rate,
+    parse_share,
+    parse_switch,
+)
+from batch_updater.models import OnDuplicate, OnInvalid
+
+
+class OutputMode(StrEnum):
+    """What stdout carries at the end."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """
+    One setting.
+
+    Args:
+        name: the flag without its dashes.
+        default: as text; None means "not set".
+        parse: text to value; raises ValueError with a sentence for people.
+        choices: the only texts allowed, if any.
+        switch: a flag without a value.
+        many: may be given more than once.
+        also: another environment variable that is read after our own.
+    """
+
+    name: str
+    group: str
+    help: str
+    parse: Callable[[str], Any] = parse_name
+    default: str | None = None
+    metavar: str = "NAME"
+    choices: tuple[str, ...] = ()
+    switch: bool = False
+    many: bool = False
+    also: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "BATCH_UPDATER_" + self.name.replace("-", "_").upper()
+
+    @property
+    def attribute(self) -> str:
+        """The name in Settings."""
+        return self.name.replace("-", "_")
+
+
+def _choice(kind: type[StrEnum], **more: Any) -> dict[str, Any]:
+    return {"parse": kind, "choices": tuple(kind), **more}
+
+
+def _text(*choices: str) -> dict[str, Any]:
+    return {"parse": str, "choices": choices}
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        name="format",
+        group="input",
+        help="what the inputs are; auto goes by the file's name",
+        default="auto",
+        **_text("auto", "csv", "tsv", "jsonl", "parquet"),
+    ),
+    Option(
+        name="delimiter",
+        group="input",
+        help="what stands between cells (default: comma; tab for .tsv)",
+        parse=parse_delimiter,
+        metavar="CHAR",
+    ),
+    Option(
+        name="encoding",
+        group="input",
+        help="how text is encoded",
+        parse=parse_encoding,
+        default="utf-8",
+    ),
+    Option(
+        name="limit",
+        group="input",
+        help="take only the first N rows",
+        parse=parse_count,
+        metavar="N",
+    ),
+    Option(
+        name="on-duplicate",
+        group="input",
+        help="rows that update the same face: refuse all of them, send the first "
+        "or the last, or send all in input order",
+        default="error",
+        **_choice(OnDuplicate),
+    ),
+    Option(
+        name="on-invalid",
+        group="input",
+        help="rows that break a rule: skip them, or send nothing at all",
+        default="skip",
+        **_choice(OnInvalid),
+    ),
+    Option(
+        name="strict",
+        group="input",
+        help="refuse what is only a warning otherwise: string values beyond "
+        "letters, digits, '_' and '-', and unusual face ids",
+        parse=parse_switch,
+        default="false",
+        switch=True,
+    ),
+    Option(
+        name="face-id",
+        group="mapping",
+        help="column of the face id (default: face_id)",
+        metavar="COLUMN",
+    ),
+    Option(
+        name="external-image-id",
+        group="mapping",
+        help="column of the external image id (default: external_image_id)",
+        metavar="COLUMN",
+    ),
+    Option(
+        name="field",
+        group="mapping",
+        help="a custom field, its type if the face set should not say it, and its "
+        "column; may be given more than once",
+        parse=parse_field,
+        metavar="NAME[:TYPE]=COLUMN",
+        many=True,
+    ),
+    Option(
+        name="mapping",
+        group="mapping",
+        help="a TOML file that says all of this",
+        parse=Path,
+        metavar="FILE",
+    ),
+    Option(
+        name="face-set", group="target", help="the face set that holds all the faces"
+    ),
+    Option(
+        name="project-id",
+        group="target",
+        help="the project of the credentials",
+        metavar="ID",
+        also="HUAWEICLOUD_SDK_PROJECT_ID",
+    ),
+    Option(name="region", group="target", help="the region, such as cn-north-4"),
+    Option(
+        name="endpoint",
+        group="target",
+        help="the service's URL, instead of a region",
+        metavar="URL",
+    ),
+    Option(
+        name="allow-http",
+        group="target",
+        help="allow an unencrypted endpoint beyond this machine",
+        parse=parse_switch,
+        default="false",
+        switch=True,
+    ),
+    Option(
+        name="rate",
+        group="pace",
+        help="requests a second, a hard cap; fractions and `unlimited` are allowed",
+        parse=parse_rate,
+        default="10",
+        metavar="R",
+    ),
+    Option(
+        name="headroom",
+        group="pace",
+        help="share of the rate left free for requests that bunch up on the way",
+        parse=parse_share,
+        default="1%",
+        metavar="SHARE",
+    ),
+    Option(
+        name="concurrency",
+        group="pace",
+        help="requests in flight at once",
+        parse=partial(parse_count, most=4096),
+        default="32",
+        metavar="N",
+    ),
+    Option(
+        name="max-attempts",
+        group="retry",
+        help="tries a row gets, the first included",
+        parse=parse_count,
+        default="6",
+        metavar="N",
+    ),
+    Option(
+        name="max-elapsed",
+        group="retry",
+        help="time a row's tries and pauses may take",
+        parse=parse_duration,
+        default="5m",
+        metavar="TIME",
+    ),
+    Option(
+        name="timeout",
+        group="retry",
+        help="time one try may take",
+        parse=parse_duration,
+        default="30s",
+        metavar="TIME",
+    ),
+    Option(
+        name="dry-run",
+        group="safety",
+        help="do everything up to the first update, then stop",
+        parse=parse_switch,
+        default="false",
+        switch=True,
+    ),
+    Option(
+        name="max-errors",
+        group="safety",
+        help="stop when more rows than this have failed; 0 stops at the first",
+        parse=parse_max_errors,
+        metavar="N|N%",
+    ),
+    Option(
+        name="max-duration",
+        group="safety",
+        help="stop cleanly after this time",
+        parse=parse_duration,
+        metavar="TIME",
+    ),
+    Option(
+        name="run-dir",
+        group="output",
+        help="where the run is recorded (default: runs/<UTC>-<id>)",
+        parse=Path,
+        metavar="DIR",
+    ),
+    Option(
+        name="progress",
+        group="output",
+        help="what moves on stderr; auto is a bar on a terminal and a line every "
+        "30 s elsewhere",
+        default="auto",
+        **_text("auto", "bar", "plain", "none"),
+    ),
+    Option(
+        name="output",
+        group="output",
+        help="the summary on stdout; json is one object on the last line",
+        default="text",
+        **_choice(OutputMode),
+    ),
+    Option(
+        name="results-format",
+        group="output",
+        help="results.csv or results.parquet",
+        default="csv",
+        **_text("csv", "parquet"),
+    ),
+    Option(
+        name="include-values",
+        group="output",
+        help="record the values sent, not only their hash",
+        parse=parse_switch,
+        default="false",
+        switch=True,
+    ),
+    Option(
+        name="token-file",
+        group="credentials",
+        help="file of the token, if BATCH_UPDATER_TOKEN is not set",
+        parse=Path,
+        metavar="FILE",
+    ),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+TOKEN_VARIABLE = "BATCH_UPDATER_TOKEN"  # noqa: S105  (its name, not its value)
+CONFIG_VARIABLE = "BATCH_UPDATER_CONFIG"
+PROFILE_VARIABLE = "BATCH_UPDATER_PROFILE"

@@ -1,0 +1,147 @@
+"""One function for each kind of value: text in, value out, ValueError with a why."""
+
+import re
+from dataclasses import dataclass
+from math import ceil, isfinite
+
+from batch_updater.mapping.columns import FieldColumn, field_name_problem
+from batch_updater.models import FieldType
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
+_FIELD = re.compile(r"(?P<name>[^:=]+)(:(?P<type>[^=]*))?(=(?P<column>.+))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxErrors:
+    """How many rows may fail: a number, or a share of all rows."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def of(self, rows: int) -> int:
+        """Return the number of failed rows that is still allowed."""
+        if self.count is not None:
+            return self.count
+        return ceil((self.share or 0.0) * rows)
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds for 30s, 1.5h, 1h30m, 250ms; a bare number is seconds."""
+    position, seconds = 0, 0.0
+    while found := _PART.match(text, position):
+        seconds += float(found[1]) * _UNITS[found[2] or "s"]
+        position = found.end()
+        if not found[2]:
+            break
+    if not text or position != len(text) or seconds <= 0:
+        raise ValueError("give a time such as 30s, 5m or 1h30m")
+    return seconds
+
+
+def parse_rate(text: str) -> float | None:
+    """Return requests a second, or None for `unlimited`."""
+    if text == "unlimited":
+        return None
+    rate = parse_number(text)
+    if not 0.001 <= rate <= 100_000:
+        raise ValueError("give requests a second, from 0.001 to 100000, or unlimited")
+    return rate
+
+
+def parse_share(text: str) -> float:
+    """Return a share for 1% or 0.01; under one half."""
+    share = parse_number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= share < 0.5:
+        raise ValueError("give a share from 0% to less than 50%")
+    return share
+
+
+def parse_max_errors(text: str) -> MaxErrors:
+    """Return the limit for `100` or `5%`."""
+    if not text.endswith("%"):
+        return MaxErrors(count=parse_count(text, least=0))
+    share = parse_number(text.removesuffix("%")) / 100
+    if not 0 <= share <= 1:
+        raise ValueError("give a number of rows, or a share from 0% to 100%")
+    return MaxErrors(share=share)
+
+
+def parse_number(text: str) -> float:
+    """Return a finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise ValueError("give a number")
+    return number
+
+
+def parse_count(text: str, *, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number within bounds."""
+    bound = f" of at least {least}" if most is None else f" from {least} to {most}"
+    if not text.isdecimal() or not text.isascii():
+        raise ValueError(f"give a whole number{bound}")
+    number = int(text)
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"give a whole number{bound}")
+    return number
+
+
+def parse_switch(text: str) -> bool:
+    """Return a boolean for true and false (yes, no, 1, 0)."""
+    if text.lower() in {"true", "yes", "1", "on"}:
+        return True
+    if text.lower() in {"false", "no", "0", "off", ""}:
+        return False
+    raise ValueError("give true or false")
+
+
+def parse_delimiter(text: str) -> str:
+    """Return the one character between cells; `tab` and `\\t` mean a tab."""
+    character = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(character) != 1 or character in '"\r\n':
+        raise ValueError("give one character, or `tab`")
+    return character
+
+
+def parse_encoding(text: str) -> str:
+    """Return the name of an encoding that Python knows."""
+    try:
+        "".encode(text)
+    except LookupError:
+        raise ValueError("no such encoding; utf-8, gb18030 and utf-16 are") from None
+    return text
+
+
+def parse_field(text: str) -> FieldColumn:
+    """Return a custom field from NAME=COLUMN, NAME:TYPE=COLUMN or NAME:TYPE."""
+    found = _FIELD.fullmatch(text)
+    if not found or (found["type"] is None and found["column"] is None):
+        raise ValueError("give NAME=COLUMN or NAME:TYPE=COLUMN")
+    kind = None if found["type"] is None else parse_field_type(found["type"])
+    return make_field(found["name"], found["column"] or "", kind)
+
+
+def make_field(name: str, column: str, kind: FieldType | None) -> FieldColumn:
+    """Return a custom field whose name FRS would take."""
+    if problem := field_name_problem(name):
+        raise ValueError(problem[1])
+    return FieldColumn(name, column, kind)
+
+
+def parse_field_type(text: str) -> FieldType:
+    """Return the type with this name."""
+    try:
+        return FieldType(text)
+    except ValueError:
+        kinds = ", ".join(FieldType)
+        raise ValueError(f"{text!r} is no field type; there are {kinds}") from None
+
+
+def parse_name(text: str) -> str:
+    """Return text that is not empty and holds no control characters."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("give a name")
+    return text

@@ -1,0 +1,241 @@
+"""Folding defaults, file, environment and flags into one frozen value."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from batch_updater.config.options import (
+    BY_NAME,
+    CONFIG_VARIABLE,
+    OPTIONS,
+    PROFILE_VARIABLE,
+    TOKEN_VARIABLE,
+    Option,
+    OutputMode,
+)
+from batch_updater.config.parsing import MaxErrors
+from batch_updater.errors import UsageError
+from batch_updater.mapping.columns import FieldColumn
+from batch_updater.models import OnDuplicate, OnInvalid
+
+DEFAULT_FILE = Path("batch-updater.toml")
+_SECRET = "***"  # noqa: S105  (what stands in for one)
+
+Texts = Mapping[str, tuple[str, ...]]
+"""Settings as text, by name; one text for each time they were given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    Every setting of a run; README explains them. Times are in seconds.
+
+    The rooms below are given single values, never this.
+    """
+
+    format: str
+    delimiter: str | None
+    encoding: str
+    limit: int | None
+    on_duplicate: OnDuplicate
+    on_invalid: OnInvalid
+    strict: bool
+    face_id: str | None
+    external_image_id: str | None
+    field: tuple[FieldColumn, ...]
+    mapping: Path | None
+    face_set: str | None
+    project_id: str | None
+    region: str | None
+    endpoint: str | None
+    allow_http: bool
+    rate: float | None
+    headroom: float
+    concurrency: int
+    max_attempts: int
+    max_elapsed: float
+    timeout: float
+    dry_run: bool
+    max_errors: MaxErrors | None
+    max_duration: float | None
+    run_dir: Path | None
+    progress: str
+    output: OutputMode
+    results_format: str
+    include_values: bool
+    token_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings from one place."""
+
+    origin: str
+    texts: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """
+    Settings, and where each of them comes from.
+
+    Args:
+        texts: what was given, without the defaults: run.json keeps it.
+        token: the secret, if the environment holds one; never shown.
+    """
+
+    settings: Settings
+    texts: Texts
+    origins: Mapping[str, str]
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Resolved({self.settings!r})"
+
+    def describe(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (name, value, origin) of every setting; secrets are masked."""
+        for option in OPTIONS:
+            given = self.texts.get(option.name)
+            default = () if option.default is None else (option.default,)
+            value = ", ".join(given or default)
+            yield option.name, value, self.origins.get(option.name, "default")
+        if self.token is not None:
+            yield "token", _SECRET, f"environment {TOKEN_VARIABLE}"
+
+
+def resolve(
+    flags: Texts, environ: Mapping[str, str], *, recorded: Texts | None = None
+) -> Resolved:
+    """
+    Fold all layers; the later one wins.
+
+    Args:
+        flags: what the command line says.
+        environ: the environment.
+        recorded: what an earlier run was given; it takes the place of file and
+            environment, so that the same run goes on as it began.
+
+    Raises:
+        UsageError: a value that does not parse, named with its origin.
+    """
+    if recorded is not None:
+        layers = [Layer("run.json", recorded)]
+    else:
+        path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
+        layers = [*read_file(path, profile), read_environment(environ)]
+    layers.append(Layer("flag", flags))
+    texts: dict[str, tuple[str, ...]] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for name, given in layer.texts.items():
+            texts[name] = given
+            origins[name] = layer.origin
+    values = {
+        option.attribute: _parse(option, texts.get(option.name), origins)
+        for option in OPTIONS
+    }
+    token = environ.get(TOKEN_VARIABLE)
+    return Resolved(Settings(**values), texts, origins, token)
+
+
+def _parse(
+    option: Option, given: tuple[str, ...] | None, origins: Mapping[str, str]
+) -> Any:
+    if given is None:
+        given = () if option.default is None else (option.default,)
+    values = [_parse_one(option, text, origins) for text in given]
+    if option.many:
+        return tuple(values)
+    return values[-1] if values else None
+
+
+def _parse_one(option: Option, text: str, origins: Mapping[str, str]) -> Any:
+    try:
+        return option.parse(_check_choice(option, text))
+    except ValueError as error:
+        origin = origins.get(option.name, "default")
+        where = "" if origin == "flag" else f" (from {origin})"
+        raise UsageError(f"--{option.name} {text!r}{where}: {error}") from None
+
+
+def _check_choice(option: Option, text: str) -> str:
+    if option.choices and text not in option.choices:
+        raise ValueError(f"give one of {', '.join(option.choices)}")
+    return text
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """Return what BATCH_UPDATER_* variables say; an empty one is not set."""
+    texts = {}
+    for option in OPTIONS:
+        text = environ.get(option.variable) or environ.get(option.also or "-")
+        if text:
+            texts[option.name] = tuple(text.split(",")) if option.many else (text,)
+    return Layer("environment", texts)
+
+
+def read_file(path: str | None, profile: str | None) -> list[Layer]:
+    """
+    Return the layers of batch-updater.toml: its top, then the profile.
+
+    Raises:
+        UsageError: the file is missing though named, is no TOML, or has a key
+            that is no setting.
+    """
+    file = Path(path) if path else DEFAULT_FILE
+    if not path and not file.exists():
+        if profile:
+            raise UsageError(
+                f"--profile {profile!r}: there is no {DEFAULT_FILE} here",
+                hint="Name the file with --config FILE.",
+            )
+        return []
+    content = read_toml(file, "--config")
+    profiles = content.pop("profile", {})
+    layers = [Layer(str(file), _texts_of(content, file))]
+    if profile:
+        if not isinstance(profiles, dict) or profile not in profiles:
+            raise UsageError(f"{file}: there is no [profile.{profile}]")
+        origin = f"{file} [profile.{profile}]"
+        layers.append(Layer(origin, _texts_of(profiles[profile], file)))
+    return layers
+
+
+def read_toml(path: Path, flag: str) -> dict[str, Any]:
+    """Return a TOML file's content; UsageError names file and place."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{flag} {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{flag} {path} is no TOML: {error}") from None
+
+
+def _texts_of(content: Mapping[str, Any], file: Path) -> Texts:
+    texts = {}
+    for name, value in content.items():
+        option = BY_NAME.get(name)
+        if option is None:
+            close = get_close_matches(name, BY_NAME, n=1)
+            guess = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{file}: there is no setting {name!r}{guess}")
+        values = value if isinstance(value, list) else [value]
+        texts[name] = tuple(_text_of(v, name, file) for v in values)
+    return texts
+
+
+def _text_of(value: object, name: str, file: Path) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UsageError(f"{file}: {name} must be text, a number or true/false")
+
+
+def check_table() -> list[str]:
+    """Return the settings that the table and Settings do not share; tests use it."""
+    table = {option.attribute for option in OPTIONS}
+    return sorted(table ^ {field.name for field in fields(Settings)})

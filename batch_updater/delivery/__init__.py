@@ -1,0 +1,1 @@
+"""Moving one task to one result: sender > feed, pacing, pool, retry > gate."""

@@ -1,0 +1,50 @@
+"""The gate at the source: open while the run goes on, and the place to wait."""
+
+import asyncio
+
+from batch_updater.errors import RunStopped
+
+
+class Gate:
+    """
+    Open until somebody closes it, once and with a reason.
+
+    Everything that waits for time (pacing, backing off) sleeps here, so closing
+    wakes it at once and nothing new is sent.
+    """
+
+    def __init__(self) -> None:
+        self.reason: RunStopped | None = None
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is draining."""
+        return self.reason is not None
+
+    def close(self, reason: RunStopped) -> None:
+        """Let nothing new through; the first reason stays."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        for sleeper in self._sleepers:
+            _wake(sleeper)
+
+    async def sleep(self, delay: float) -> None:
+        """Wait `delay` seconds, or until the gate closes."""
+        if self.closed or delay <= 0:
+            return
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(delay, _wake, sleeper)
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            self._sleepers.discard(sleeper)
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

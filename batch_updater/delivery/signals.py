@@ -1,0 +1,47 @@
+"""The first SIGINT or SIGTERM drains the run, the second stops it at once."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from batch_updater.delivery.gate import Gate
+from batch_updater.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Turns signals into a closed gate, then into a cut."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._cut_off: Callable[[], None] | None = None
+
+    def receive(self, signum: int) -> None:
+        """Take one signal."""
+        if not self.gate.closed:
+            self.gate.close(Interrupted(signum))
+        elif self._cut_off:
+            self._cut_off()
+
+    @contextmanager
+    def cutting_off(self, cut_off: Callable[[], None]) -> Iterator[None]:
+        """Say what a second signal does while the block runs."""
+        self._cut_off = cut_off
+        try:
+            yield
+        finally:
+            self._cut_off = None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Receive this process's signals while the block runs; main thread only."""
+        loop = asyncio.get_running_loop()
+        for signum in _SIGNALS:
+            loop.add_signal_handler(signum, self.receive, signum)
+        try:
+            yield
+        finally:
+            for signum in _SIGNALS:
+                loop.remove_signal_handler(signum)

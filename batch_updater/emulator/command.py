@@ -1,0 +1,201 @@
+"""The emulator's flags, and serving until a signal: the only part that prints."""
+
+import argparse
+import asyncio
+import ipaddress
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from batch_updater.emulator.app import Emulator
+from batch_updater.emulator.script import read_script
+from batch_updater.emulator.settings import (
+    DEFAULT_PROJECT_ID,
+    DEFAULT_TOKEN,
+    EmulatorSettings,
+    FieldsMode,
+    MissingFaceCode,
+    MissingFaceSet,
+    Strictness,
+)
+from batch_updater.emulator.storage import DataError
+
+TOKEN_VARIABLE = "BATCH_UPDATER_EMULATOR_TOKEN"  # noqa: S105 - a name, not a secret
+PROJECT_VARIABLE = "BATCH_UPDATER_EMULATOR_PROJECT_ID"
+UNLIMITED = "unlimited"
+DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+USAGE_ERROR = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add every flag of the emulator to a parser."""
+    _add_server(parser.add_argument_group("server"))
+    _add_quota(parser.add_argument_group("quota"))
+    _add_unknowns(parser.add_argument_group("unknowns of the service"))
+
+
+def serve(
+    namespace: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> int:
+    """Serve until SIGINT or SIGTERM; return 0, or 2 for input that is wrong."""
+    try:
+        emulator = make_emulator(namespace, environ)
+    except ValueError as problem:
+        return _refuse(problem)
+    try:
+        asyncio.run(_until_signal(emulator, namespace.port_file))
+    except (DataError, OSError) as problem:
+        return _refuse(problem)
+    return 0
+
+
+def make_emulator(
+    namespace: argparse.Namespace, environ: Mapping[str, str]
+) -> Emulator:
+    """Return an emulator as flags and environment say; ValueError when they are wrong."""
+    if not (namespace.allow_remote or is_loopback(namespace.host)):
+        raise ValueError(
+            f"{namespace.host} is not a loopback address, and the emulator lets in "
+            "whoever knows its published token; --allow-remote listens there anyway"
+        )
+    emulator = Emulator(settings_of(namespace, environ))
+    if namespace.script is not None:
+        emulator.script(read_script(namespace.script))
+    return emulator
+
+
+def settings_of(
+    namespace: argparse.Namespace, environ: Mapping[str, str]
+) -> EmulatorSettings:
+    """Fold flags and environment into settings."""
+    return EmulatorSettings(
+        host=namespace.host,
+        port=namespace.port,
+        token=environ.get(TOKEN_VARIABLE) or DEFAULT_TOKEN,
+        project_id=environ.get(PROJECT_VARIABLE) or DEFAULT_PROJECT_ID,
+        data=namespace.data,
+        latency=namespace.latency,
+        jitter=namespace.jitter,
+        qps=namespace.qps,
+        count_refused=namespace.count_refused,
+        quota_per_operation=namespace.quota_per_operation,
+        retry_after=namespace.retry_after,
+        external_fields=namespace.external_fields,
+        missing_face_code=namespace.missing_face_code,
+        missing_face_set=namespace.missing_face_set,
+        field_types=namespace.field_types,
+        string_values=namespace.string_values,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine alone: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def duration(text: str) -> float:
+    """Read `30ms`, `1.5s` or `2m` as seconds."""
+    found = DURATION.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration like 30ms, 1.5s, 2m")
+    seconds = float(found[1]) * UNITS[found[2]]
+    if not math.isfinite(seconds):
+        raise argparse.ArgumentTypeError(f"{text!r} is too long")
+    return seconds
+
+
+def requests_a_second(text: str) -> int | None:
+    """Read a whole number from 1, or `unlimited` as None."""
+    if text == UNLIMITED:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number from 1, nor {UNLIMITED}"
+        )
+    return int(text)
+
+
+def welcome(emulator: Emulator) -> str:
+    """Return the line that says where it listens and how to use it."""
+    url, project = emulator.url, emulator.project_id
+    # A token that somebody chose is theirs to know.
+    chosen = emulator.token != DEFAULT_TOKEN
+    token = f"${TOKEN_VARIABLE}" if chosen else DEFAULT_TOKEN
+    return (
+        f"FRS emulator listens on {url} ; try: BATCH_UPDATER_TOKEN={token} "
+        f"batch-updater run INPUT --endpoint {url} --project-id {project} "
+        f"--face-set NAME ; own credentials: {TOKEN_VARIABLE}, {PROJECT_VARIABLE}"
+    )
+
+
+def _refuse(problem: Exception) -> int:
+    sys.stderr.write(f"emulator: {problem}\n")
+    return USAGE_ERROR
+
+
+async def _until_signal(emulator: Emulator, port_file: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with emulator:
+        if port_file is not None:
+            _write_whole(port_file, f"{emulator.port}\n")
+        sys.stdout.write(welcome(emulator) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    # Whoever waits for the file must never read half of it.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(text)
+    Path(name).replace(path)
+
+
+def _add_server(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=int, default=8099, help="0 takes a free one")
+    add("--port-file", type=Path, metavar="FILE", help="gets the port once it listens")
+    add("--allow-remote", action="store_true", help="allow a host beyond loopback")
+    add("--data", type=Path, metavar="FILE", help="keeps the face sets over restarts")
+    add("--script", type=Path, metavar="FILE", help="planned faults, TOML [[fault]]")
+    add("--latency", type=duration, default=0.03, metavar="TIME", help="default 30ms")
+    add("--jitter", type=duration, default=0.003, metavar="TIME", help="default 3ms")
+
+
+def _add_quota(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    limit = f"requests a second, or {UNLIMITED}; default 10"
+    add("--qps", type=requests_a_second, default=10, metavar="N", help=limit)
+    add("--quota-per-operation", action="store_true", help="not shared by all of them")
+    add("--count-refused", action="store_true", help="refused calls use up quota too")
+    add(
+        "--retry-after", type=int, metavar="SECONDS", help="sent with 429; default none"
+    )
+
+
+def _add_unknowns(group: argparse._ArgumentGroup) -> None:
+    def choice(flag: str, choices: tuple[str, ...], default: str, text: str) -> None:
+        group.add_argument(
+            flag, choices=choices, default=default, help=f"{text}; default {default}"
+        )
+
+    choice("--external-fields", get_args(FieldsMode), "merge", "what an update does")
+    codes, answers = get_args(MissingFaceCode), get_args(MissingFaceSet)
+    choice("--missing-face-code", codes, "FRS.0303", "answer for an unknown face")
+    choice("--missing-face-set", answers, "error", "GET of an unknown face set")
+    choice("--field-types", get_args(Strictness), "strict", "hold values to their type")
+    choice("--string-values", get_args(Strictness), "lenient", "letters of strings")

@@ -1,0 +1,164 @@
+"""One FRS request from its arrival to its answer: gate, quota, body, fault, operation."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+from aiohttp import web
+
+from batch_updater.emulator import checks, gate
+from batch_updater.emulator.actions import Visit, play
+from batch_updater.emulator.answers import Answer, Refusal, refused, success
+from batch_updater.emulator.faults import Script
+from batch_updater.emulator.operations import (
+    OPERATIONS,
+    Call,
+    checked_update,
+    updated,
+)
+from batch_updater.emulator.quota import Quota
+from batch_updater.emulator.settings import EmulatorSettings
+from batch_updater.emulator.state import State
+from batch_updater.emulator.wire import read_body, response
+from batch_updater.emulator.witness import Ticket, Witness
+
+MAX_BODY = 1 << 20  # FRS.0017 gives no figure; ours
+MAX_IMAGE_BODY = 12_000_000  # the gateway's own limit, APIGW.0201
+WITH_BODY = ("POST", "PUT")
+
+
+def new_request_id() -> str:
+    """Return 32 hexadecimal digits, as seen in the wild (frs-api.md section 8)."""
+    return uuid.uuid4().hex
+
+
+class Service:
+    """The state of one emulator and the path of a request through it."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        state: State,
+        clock: Callable[[], float],
+        request_id: Callable[[], str] = new_request_id,
+    ) -> None:
+        self.state = state
+        self.witness = Witness()
+        self.script = Script()
+        self.quota = Quota(settings.quota_rules())
+        self.credentials = gate.Credentials(settings.token, settings.project_id)
+        self.closing = asyncio.Event()
+        self._rules = settings.rules()
+        self._latency, self._jitter = settings.latency, settings.jitter
+        self._random = random.Random(settings.seed)  # noqa: S311 - repeatable
+        self._clock, self._request_id = clock, request_id
+        self._started = clock()
+
+    def reset(self) -> None:
+        """Empty the witness and the quota, rewind the script; faces stay."""
+        self.witness.reset()
+        self.quota.reset()
+        self.script.rewind()
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one FRS request, and write down when it came and how it ended."""
+        # First of all: the quota and the witness speak of arrivals.
+        arrival = self._clock() - self._started
+        route = gate.route(request.method, request.rel_url.raw_path, request.query)
+        ticket = self.witness.arrive(route.operation, arrival)
+        try:
+            return await self._answer(request, route, ticket)
+        except BaseException:
+            self.witness.finish(ticket, None)
+            raise
+
+    async def _answer(
+        self, request: web.BaseRequest, route: gate.Route, ticket: Ticket
+    ) -> web.StreamResponse:
+        request_id = self._request_id()
+        refusal = self._refusal(request, route, ticket)
+        await self._travel()
+        if refusal is not None:
+            answer = self._refused(refusal, request_id)
+            return self._reply(answer, ticket, request_id)
+        try:
+            call = await self._call(request, route)
+        except Refusal as broken:
+            return self._reply(refused(broken, request_id), ticket, request_id)
+        return await self._perform(request, call, ticket, request_id)
+
+    def _refusal(
+        self, request: web.BaseRequest, route: gate.Route, ticket: Ticket
+    ) -> Refusal | None:
+        try:
+            gate.check_route(route)
+            gate.check_token(self.credentials, request.headers.get("X-Auth-Token"))
+            gate.check_project(self.credentials, route.project_id)
+        except Refusal as refusal:
+            return refusal
+        admitted = self.quota.admit(route.operation, ticket.arrival)
+        return None if admitted else Refusal("FRS.0033")
+
+    async def _travel(self) -> None:
+        spread = self._random.uniform(-self._jitter, self._jitter)
+        seconds = self._latency + spread
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+    async def _call(self, request: web.BaseRequest, route: gate.Route) -> Call:
+        content: dict[str, object] = {}
+        if request.method in WITH_BODY:
+            adding = route.operation == "AddFacesByBase64"
+            body = await read_body(request, MAX_IMAGE_BODY if adding else MAX_BODY)
+            if body is None:
+                raise Refusal("FRS.0017")
+            content = checks.json_object(request.headers.get("Content-Type"), body)
+        return Call(route.operation, route.face_set_name, request.query, content)
+
+    async def _perform(
+        self, request: web.BaseRequest, call: Call, ticket: Ticket, request_id: str
+    ) -> web.StreamResponse:
+        fault = self.script.match(call.operation, call.face_id)
+        if fault is None:
+            answer = self._commit(call, ticket, request_id, True)
+            return self._reply(answer, ticket, request_id)
+        commit = partial(self._commit, call, ticket, request_id)
+        rehearse = partial(self._rehearse, call, request_id)
+        visit = Visit(request, request_id, commit, rehearse, self.closing)
+        played, seen = await play(fault, visit)
+        if seen is None:
+            self.witness.finish(ticket, None)
+        else:
+            self.witness.finish(ticket, seen.status, seen.code)
+        return played
+
+    def _commit(
+        self, call: Call, ticket: Ticket, request_id: str, answered: bool
+    ) -> Answer:
+        try:
+            content = OPERATIONS[call.operation](self.state, self._rules, call)
+        except Refusal as refusal:
+            return refused(refusal, request_id)
+        if call.operation == "UpdateFace" and call.face_id:
+            name, status = call.face_set_name, 200 if answered else None
+            self.witness.apply(ticket, name, call.face_id, request_id, status)
+        return success(content)
+
+    def _rehearse(self, call: Call, request_id: str) -> Answer:
+        try:
+            face_set = checked_update(self.state, self._rules, call).face_set
+        except Refusal as refusal:
+            return refused(refusal, request_id)
+        return success(updated(face_set, 0))
+
+    def _refused(self, refusal: Refusal, request_id: str) -> Answer:
+        wait = self.quota.rules.retry_after
+        if refusal.code != "FRS.0033" or wait is None:
+            return refused(refusal, request_id)
+        return refused(refusal, request_id, {"Retry-After": str(wait)})
+
+    def _reply(self, answer: Answer, ticket: Ticket, request_id: str) -> web.Response:
+        self.witness.finish(ticket, answer.status, answer.code)
+        return response(answer, request_id)

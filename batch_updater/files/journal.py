@@ -1,0 +1,305 @@
+"""
+The journal: one JSON object a line, appended the moment a fact is known.
+
+It is the only source of truth of a run; every other file is a view of it. A line
+is one write(), so a killed process loses at most the line it was writing; that
+torn line is cut off when the journal is opened again.
+"""
+
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from batch_updater.errors import JournalFailed, RunDirectoryError
+from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
+
+FORMAT = 1
+_TAIL = 1 << 16
+
+
+class Journal:
+    """
+    An open journal, locked against every other process.
+
+    The lock is the kernel's and ends with the process, however it ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise RunDirectoryError(
+                f"{path.parent} is in use by another process",
+                hint="Wait for it to end, or stop it with Ctrl-C.",
+            ) from None
+        self._size = _cut_torn_line(self._fd)
+        self._dirty = False
+
+    def write(self, result: Result) -> None:
+        """Append a result; JournalFailed when it cannot be written whole."""
+        self._append({"kind": "result", **encode_result(result)})
+
+    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Append a fact about the run itself (`session`, `selection`, `end`)."""
+        stamp = format_time(datetime.now(UTC).timestamp())
+        self._append({"kind": kind, "at": stamp, **facts})
+
+    def sync(self) -> None:
+        """Make all that was written survive a power loss."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Sync and let go of the lock."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._fd)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+        except OSError as error:
+            os.ftruncate(self._fd, self._size)  # no half line before a later one
+            raise self._failure(error) from error
+        self._size += len(line)
+        self._dirty = True
+
+    def _failure(self, error: OSError) -> JournalFailed:
+        return JournalFailed(
+            f"cannot write {self._path}: {error.strerror}",
+            hint=f"Make room, then: batch-updater resume {self._path.parent}",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _cut_torn_line(fd: int) -> int:
+    """Truncate after the last newline; return the size that is left."""
+    size = os.fstat(fd).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - _TAIL)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end != size:
+        os.ftruncate(fd, end)
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of the journal and where it starts, in bytes."""
+
+    offset: int
+    facts: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What the line tells: `run`, `session`, `selection`, `result`, `end`."""
+        return str(self.facts["kind"])
+
+
+def select_rows(selection: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """Return the positions set in a selection as [first, last] ranges."""
+    edges = np.flatnonzero(np.diff(np.r_[False, selection, False]))
+    return [[int(a), int(b) - 1] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def selected_rows(ranges: Sequence[Sequence[int]], total: int) -> npt.NDArray[np.bool_]:
+    """Return the selection that select_rows wrote."""
+    selection = np.zeros(total, dtype=np.bool_)
+    for first, last in ranges:
+        selection[first : last + 1] = True
+    return selection
+
+
+def replay(path: Path) -> Iterator[Record]:
+    """
+    Yield every whole line of a journal; a torn last one is passed over.
+
+    Raises:
+        RunDirectoryError: a line in the middle is not what we write.
+    """
+    offset = 0
+    with _open_journal(path) as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            yield Record(offset, _parse_line(line, path, number))
+            offset += len(line)
+
+
+def _open_journal(path: Path) -> Any:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path.parent} is no run directory: {path.name}: {error.strerror}"
+        ) from None
+
+
+def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        facts = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        facts = None
+    if not isinstance(facts, dict) or "kind" not in facts:
+        raise RunDirectoryError(
+            f"{path}, line {number} is damaged",
+            hint="Nothing after that line can be trusted. Keep a copy, cut the file "
+            "before the line, and resume: rows after it are sent again.",
+        )
+    return facts
+
+
+class OutcomeIndex:
+    """
+    The last result of every row, found by the row's position.
+
+    Keeps 8 bytes a row; the results themselves stay in the file.
+    """
+
+    def __init__(self, path: Path, layout: RowLayout) -> None:
+        self._path = path
+        self._layout = layout
+        self._offsets = np.full(layout.total, -1, dtype=np.int64)
+        self._file = _open_journal(path)
+        size = os.fstat(self._file.fileno()).st_size
+        self._map = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ)
+
+    def note(self, record: Record) -> None:
+        """Take a line of the journal; the last line of a row counts."""
+        ordinal = self._layout.ordinal(
+            record.facts["source"], record.facts["row_number"]
+        )
+        self._offsets[ordinal] = record.offset
+
+    def result(self, ordinal: int) -> Result | None:
+        """Return the last result of a row, or None when it has none."""
+        offset = int(self._offsets[ordinal])
+        if offset < 0:
+            return None
+        line = self._map[offset : self._map.find(b"\n", offset)]
+        return decode_result(orjson.loads(line))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._map.close()
+        self._file.close()
+
+
+def format_time(seconds: float) -> str:
+    """Return seconds since the epoch as UTC ISO-8601 with microseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> float:
+    """Return what format_time wrote as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def encode_result(result: Result) -> dict[str, Any]:
+    """Return a result as the journal writes it: what is empty is left out."""
+    facts: dict[str, Any] = {
+        "source": result.source,
+        "row_number": result.row_number,
+        "face_set_name": result.face_set_name,
+        "face_id": result.face_id,
+        "outcome": result.outcome,
+        "error_code": result.error_code,
+        "error_msg": result.error_msg,
+        "error_class": result.error_class,
+        "rule": result.rule,
+        "column": result.column,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "ambiguous": result.ambiguous,
+        "payload_sha256": result.payload_sha256,
+        "payload": result.payload,
+    }
+    facts = {name: value for name, value in facts.items() if value not in {"", None}}
+    if not result.ambiguous:
+        del facts["ambiguous"]
+    if result.attempts:
+        facts["attempts"] = [_encode_attempt(a) for a in result.attempts]
+    return facts
+
+
+def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "started_at": format_time(attempt.started_at),
+        "latency_ms": round(attempt.latency * 1000, 3),
+    }
+    if attempt.status is not None:
+        facts["http_status"] = attempt.status
+    if attempt.code:
+        facts["error_code"] = attempt.code
+    return facts
+
+
+def decode_result(facts: Mapping[str, Any]) -> Result:
+    """Return the result that encode_result wrote."""
+    error_class = facts.get("error_class")
+    return Result(
+        source=facts["source"],
+        row_number=facts["row_number"],
+        face_set_name=facts.get("face_set_name", ""),
+        face_id=facts.get("face_id", ""),
+        outcome=Outcome(facts["outcome"]),
+        error_code=facts.get("error_code", ""),
+        error_msg=facts.get("error_msg", ""),
+        error_class=ErrorClass(error_class) if error_class else None,
+        http_status=facts.get("http_status"),
+        request_id=facts.get("request_id", ""),
+        attempts=tuple(_decode_attempt(a) for a in facts.get("attempts", ())),
+        ambiguous=facts.get("ambiguous", False),
+        payload_sha256=facts.get("payload_sha256", ""),
+        rule=facts.get("rule", ""),
+        column=facts.get("column", ""),
+        payload=facts.get("payload", ""),
+    )
+
+
+def _decode_attempt(facts: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        started_at=parse_time(facts["started_at"]),
+        latency=facts["latency_ms"] / 1000,
+        status=facts.get("http_status"),
+        code=facts.get("error_code", ""),
+    )

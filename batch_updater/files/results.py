@@ -1,0 +1,300 @@
+"""The views of a run for people and for retries: results, failed, invalid, ..."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from batch_updater.files.journal import format_time
+from batch_updater.models import Outcome, Result
+
+RESULT_COLUMNS = (
+    "source",
+    "row_number",
+    "face_set_name",
+    "face_id",
+    "outcome",
+    "error_code",
+    "error_msg",
+    "error_class",
+    "http_status",
+    "request_id",
+    "attempts",
+    "ambiguous",
+    "latency_ms",
+    "started_at",
+    "finished_at",
+    "payload_sha256",
+)
+FAILED_COLUMNS = (
+    "_error_code",
+    "_error_msg",
+    "_http_status",
+    "_request_id",
+    "_attempts",
+    "_error_class",
+)
+INVALID_COLUMNS = ("_rule", "_column", "_message")
+_OURS = frozenset(FAILED_COLUMNS + INVALID_COLUMNS)
+
+
+class RowWriter(Protocol):
+    """Where lines of a view go."""
+
+    def writerow(self, row: Sequence[Any], /) -> object:
+        """Write one line."""
+
+
+def result_row(result: Result, *, with_payload: bool) -> list[Any]:
+    """Return a result as the columns of results.csv."""
+    row = [
+        result.source,
+        result.row_number,
+        result.face_set_name,
+        result.face_id,
+        str(result.outcome),
+        result.error_code or result.rule,
+        result.error_msg,
+        str(result.error_class or ""),
+        result.http_status,
+        result.request_id,
+        len(result.attempts),
+        result.ambiguous,
+        _milliseconds(result.latency),
+        _time(result.started_at),
+        _time(result.finished_at),
+        result.payload_sha256,
+    ]
+    return [*row, result.payload] if with_payload else row
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else format_time(seconds)
+
+
+class Views:
+    """
+    Writes every view of a run in one pass over its rows, in input order.
+
+    `failed.csv`, `invalid.csv` and `unprocessed.csv` repeat the input's own
+    columns, unchanged and first; columns that an earlier run of ours added are
+    dropped, so that a failed.csv of a failed.csv looks like the first.
+
+    Args:
+        columns: the input's own columns; of several inputs, all of them.
+    """
+
+    def __init__(
+        self,
+        results: RowWriter,
+        open_view: "OpenView",
+        columns: Sequence[str],
+        *,
+        values: bool,
+    ) -> None:
+        self._results = results
+        self._open_view = open_view
+        self._values = values
+        self._own = [name for name in columns if name not in _OURS]
+        self._writers: dict[str, RowWriter] = {}
+        self._header: tuple[str, ...] = ()
+        self._positions: list[int | None] = []
+
+    def write(
+        self, result: Result, header: tuple[str, ...], cells: Sequence[object]
+    ) -> None:
+        """Write one row; header and cells are the input's, empty if it is gone."""
+        self._results.writerow(result_row(result, with_payload=self._values))
+        if not header:
+            return
+        match result.outcome:
+            case Outcome.FAILED:
+                self._write_view("failed", header, cells, _why(result))
+            case Outcome.INVALID | Outcome.DUPLICATE:
+                facts = [result.rule, result.column, result.error_msg]
+                self._write_view("invalid", header, cells, facts)
+            case Outcome.UNPROCESSED | Outcome.DRIFTED:
+                self._write_view("unprocessed", header, cells, [])
+            case Outcome.UPDATED | Outcome.UNCHANGED:
+                pass
+
+    def _write_view(
+        self,
+        view: str,
+        header: tuple[str, ...],
+        cells: Sequence[object],
+        facts: list[Any],
+    ) -> None:
+        if view not in self._writers:
+            self._writers[view] = self._open_view(view)
+            self._writers[view].writerow([*self._own, *_ADDED_COLUMNS[view]])
+        if header != self._header:
+            self._header = header
+            self._positions = _align(self._own, header)
+        own = ["" if i is None else as_text(cells[i]) for i in self._positions]
+        self._writers[view].writerow([*own, *facts])
+
+
+_ADDED_COLUMNS = {
+    "failed": FAILED_COLUMNS,
+    "invalid": INVALID_COLUMNS,
+    "unprocessed": (),
+}
+
+
+def _align(own: Sequence[str], header: Sequence[str]) -> list[int | None]:
+    """Return where each own column stands in a header, namesakes in their order."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(header):
+        places.setdefault(name, []).append(i)
+    return [places[name].pop(0) if places.get(name) else None for name in own]
+
+
+def as_text(value: object) -> str:
+    """Return a cell as CSV carries it: text unchanged, JSON for everything nested."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+class OpenView(Protocol):
+    """Opens the CSV of a view when its first row comes."""
+
+    def __call__(self, view: str, /) -> RowWriter:
+        """Return the writer of the view with this name."""
+
+
+def _why(result: Result) -> list[Any]:
+    return [
+        result.error_code,
+        result.error_msg,
+        result.http_status,
+        result.request_id,
+        len(result.attempts),
+        str(result.error_class or ""),
+    ]
+
+
+@contextmanager
+def open_views(
+    directory: Path, columns: Sequence[str], *, parquet: bool, values: bool
+) -> Iterator[Views]:
+    """
+    Open the views of a run directory; each is replaced when the block ends well.
+
+    Args:
+        columns: the input's own columns; of several inputs, all of them.
+        parquet: results.parquet instead of results.csv.
+        values: whether results carry the payload.
+    """
+    facts = [*RESULT_COLUMNS, "payload"] if values else list(RESULT_COLUMNS)
+    made: list[Path] = []
+    with ExitStack() as stack:
+
+        def open_csv(view: str) -> RowWriter:
+            path = _temporary(directory / f"{view}.csv")
+            made.append(path)
+            return csv.writer(stack.enter_context(_open_text(path)))
+
+        results: RowWriter
+        if parquet:
+            path = _temporary(directory / "results.parquet")
+            made.append(path)
+            results = stack.enter_context(_open_parquet(path, facts))
+        else:
+            results = open_csv("results")
+            results.writerow(facts)
+        yield Views(results, open_csv, columns, values=values)
+    _replace_views(directory, made)
+
+
+class _Nowhere:
+    def writerow(self, row: Sequence[Any], /) -> None:
+        pass
+
+
+@contextmanager
+def open_invalid(path: Path, columns: Sequence[str]) -> Iterator[Views]:
+    """Open one file for refused rows, in the form of invalid.csv."""
+    temporary = _temporary(path)
+    with _open_text(temporary) as file:
+        yield Views(_Nowhere(), lambda view: csv.writer(file), columns, values=False)
+    temporary.replace(path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _replace_views(directory: Path, made: list[Path]) -> None:
+    names = {path.name.removeprefix(".").removesuffix(".new") for path in made}
+    for path in made:
+        path.replace(directory / path.name.removeprefix(".").removesuffix(".new"))
+    views = ("results.csv", "results.parquet", "failed.csv", "invalid.csv")
+    for stale in {*views, "unprocessed.csv"} - names:
+        (directory / stale).unlink(missing_ok=True)
+
+
+def _open_text(path: Path) -> TextIO:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(fd, "w", encoding="utf-8", newline="")
+
+
+@contextmanager
+def _open_parquet(path: Path, columns: list[str]) -> Iterator["_ParquetWriter"]:
+    path.touch(mode=0o600)
+    writer = _ParquetWriter(path, columns)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+class _ParquetWriter:
+    """Rows to Parquet in groups, with the types of results."""
+
+    _GROUP = 20_000
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        import pyarrow as pa  # noqa: PLC0415  (150 ms that CSV users need not pay)
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        numbers = {"row_number": pa.int64(), "http_status": pa.int32()}
+        others = {
+            "attempts": pa.int32(),
+            "ambiguous": pa.bool_(),
+            "latency_ms": pa.float64(),
+        }
+        types = numbers | others
+        self._schema = pa.schema(
+            [(name, types.get(name, pa.string())) for name in columns]
+        )
+        self._table = pa.table
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._rows: list[Sequence[Any]] = []
+
+    def writerow(self, row: Sequence[Any], /) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= self._GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [list(column) for column in zip(*self._rows, strict=True)]
+            self._writer.write_table(self._table(columns, schema=self._schema))
+            self._rows = []

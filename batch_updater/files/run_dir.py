@@ -1,0 +1,111 @@
+"""A run directory: its name, its files, and run.json."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from batch_updater.errors import RunDirectoryError
+
+FORMAT = 1
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Paths of one run's files; the directory exists."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The directory's own name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The append-only record."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is: settings, inputs, state."""
+        return self.path / "run.json"
+
+    @property
+    def spool(self) -> Path:
+        """What came in on stdin, kept so that the run can be resumed."""
+        return self.path / "stdin"
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Return run.json; RunDirectoryError when it is none of ours."""
+        try:
+            manifest = orjson.loads(self.manifest.read_bytes())
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.path} is no run directory: run.json: {error.strerror}",
+                hint="Give the directory that a run named at its end, "
+                "such as runs/20261122T170000Z-1a2b3c.",
+            ) from None
+        except orjson.JSONDecodeError:
+            raise RunDirectoryError(f"{self.manifest} is damaged") from None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise RunDirectoryError(
+                f"{self.manifest} has another format than this version's ({FORMAT})",
+                hint="Use the version of batch-updater that made it.",
+            )
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace run.json in one step."""
+        replace_file(self.manifest, orjson.dumps(manifest, option=_JSON))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Replace a JSON view in one step."""
+        replace_file(self.path / name, orjson.dumps(content, option=_JSON))
+
+
+def create_run_directory(asked: Path | None) -> RunDirectory:
+    """Make a new directory: the one asked for, or runs/<UTC>-<short id>."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = asked or Path("runs") / f"{stamp}-{secrets.token_hex(3)}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        occupied = any(path.iterdir())
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot make the run directory {path}: {error.strerror}",
+            hint="Give another one with --run-dir.",
+        ) from None
+    if occupied:
+        raise RunDirectoryError(
+            f"the run directory {path} is not empty",
+            hint=f"Go on with the run in it: batch-updater resume {path}; "
+            "or give another --run-dir.",
+        )
+    path.chmod(0o700)
+    return RunDirectory(path)
+
+
+def open_run_directory(path: Path) -> RunDirectory:
+    """Return an existing run directory; RunDirectoryError when it is none."""
+    if not path.is_dir():
+        raise RunDirectoryError(f"there is no run directory {path}")
+    return RunDirectory(path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a private file (0600) under another name, sync it, and rename it."""
+    temporary = path.with_name(f".{path.name}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""All that knows Huawei FRS: client > auth > verdicts > codes, protocol."""

@@ -1,0 +1,154 @@
+"""How FRS is spoken: paths, bodies and envelopes, without any network."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from batch_updater.models import FaceUpdate, FieldType
+
+_EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceError:
+    """An error envelope: the service's code and text, and its request id."""
+
+    code: str
+    message: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSet:
+    """What ShowFaceSet tells that an update needs to know (API page 0033)."""
+
+    name: str
+    fields: Mapping[str, FieldType]
+    face_number: int
+    capacity: int
+
+
+def face_set_path(project_id: str, face_set_name: str) -> str:
+    """Return the path of one face set."""
+    return f"/v2/{quote(project_id, safe='')}/face-sets/{quote(face_set_name, safe='')}"
+
+
+def faces_path(project_id: str, face_set_name: str) -> str:
+    """Return the path that UpdateFace is PUT to (API page 0095)."""
+    return f"{face_set_path(project_id, face_set_name)}/faces"
+
+
+def encode_update(update: FaceUpdate) -> bytes:
+    """Return the body of one UpdateFace call; what is None or empty is left out."""
+    body: dict[str, Any] = {"face_id": update.face_id}
+    if update.external_image_id is not None:
+        body["external_image_id"] = update.external_image_id
+    if update.external_fields:
+        body["external_fields"] = dict(update.external_fields)
+    return orjson.dumps(body)
+
+
+def payload_hash(body: bytes) -> str:
+    """Return the SHA-256 of a body in hex: what results carry instead of values."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def read_json(body: bytes) -> Any:
+    """Return the parsed body, or None when it is not JSON."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def read_face_number(body: bytes) -> int | None:
+    """Return ``face_number`` of a success body, or None when there is none."""
+    answer = read_json(body)
+    number = answer.get("face_number") if isinstance(answer, dict) else None
+    return number if type(number) is int else None
+
+
+def read_error(body: bytes) -> ServiceError | None:
+    """
+    Return the error in one of the three envelopes, or None.
+
+    FRS and the gateway put ``error_code`` and ``error_msg`` at the top, the
+    gateway with ``request_id``; IAM's token API nests ``code`` (a number) and
+    ``message`` under ``error``.
+    """
+    answer = read_json(body)
+    if not isinstance(answer, dict):
+        return None
+    nested = answer.get("error")
+    if isinstance(nested, dict) and "code" in nested:
+        return ServiceError(f"IAM.{nested['code']}", str(nested.get("message", "")))
+    code = answer.get("error_code")
+    if not isinstance(code, str) or not code:
+        return None
+    request_id = str(answer.get("request_id") or "")
+    return ServiceError(code, str(answer.get("error_msg", "")), request_id)
+
+
+def read_face_set(body: bytes) -> FaceSet | None:
+    """
+    Return the face set of a ShowFaceSet reply, or None when it tells of none.
+
+    An absent face set has been seen as 200 with an empty ``face_set_info``.
+    Field types that are not documented are left out: their values go as text.
+    """
+    answer = read_json(body)
+    info = answer.get("face_set_info") if isinstance(answer, dict) else None
+    if not isinstance(info, dict) or not info.get("face_set_name"):
+        return None
+    return FaceSet(
+        name=str(info["face_set_name"]),
+        fields=_read_types(info.get("external_fields")),
+        face_number=_number(info.get("face_number")),
+        capacity=_number(info.get("face_set_capacity")),
+    )
+
+
+def _read_types(declared: object) -> dict[str, FieldType]:
+    if not isinstance(declared, dict):
+        return {}
+    known = {str(kind): kind for kind in FieldType}
+    types = {
+        name: spec.get("type") if isinstance(spec, dict) else spec
+        for name, spec in declared.items()
+    }
+    return {
+        name: known.get(str(kind).lower(), FieldType.STRING)
+        for name, kind in types.items()
+    }
+
+
+def _number(value: object) -> int:
+    text = str(value)
+    return int(text) if text.isdecimal() else 0
+
+
+def parse_retry_after(header: str | None, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for: a number or a date."""
+    if not header:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def excerpt(body: bytes) -> str:
+    """Return the start of a body that is no envelope, for a message."""
+    text = body[:_EXCERPT].decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,136 @@
+"""
+What one reply means: error code first, HTTP status second.
+
+The service's tables and its samples disagree on statuses (FRS.0002 is 403 in one
+and 400 in the other), so a status decides only when the code is unknown.
+"""
+
+from dataclasses import dataclass
+
+from batch_updater.frs.codes import find_code
+from batch_updater.frs.protocol import (
+    ServiceError,
+    excerpt,
+    read_error,
+    read_face_number,
+)
+from batch_updater.models import ErrorClass, Reply, Verdict
+
+_RETRY_STATUSES = frozenset({408, 500, 502, 503, 504})
+_NOT_FRS_STATUSES = frozenset({403, 404, 405, 407})
+_TRANSIENT = frozenset({Verdict.RETRY, Verdict.THROTTLED})
+
+# Texts behind "Incorrect IAM authentication information:" that a new token cures.
+_RENEWABLE = ("token expires", "decrypt token fail", "signature expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with the code and text it was read from."""
+
+    verdict: Verdict
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+
+    @property
+    def error_class(self) -> ErrorClass | None:
+        """Whether a later retry may succeed; None for a success."""
+        if self.verdict is Verdict.SUCCESS:
+            return None
+        transient = self.verdict in _TRANSIENT
+        return ErrorClass.TRANSIENT if transient else ErrorClass.PERMANENT
+
+
+_SUCCESS = Judgement(Verdict.SUCCESS)
+
+
+def judge(reply: Reply) -> Judgement:
+    """Return what a reply to UpdateFace means; 200 must say ``face_number`` 1."""
+    if reply.status == 200:
+        return _judge_success(reply.body)
+    return judge_error(reply)
+
+
+def _judge_success(body: bytes) -> Judgement:
+    number = read_face_number(body)
+    if number == 1:
+        return _SUCCESS
+    if number is not None:
+        said = f"200 with face_number {number}"
+        return Judgement(Verdict.FAIL_ROW, "REPLY.FACE_NUMBER", said)
+    error = read_error(body)
+    if error:
+        return _judge_code(error, 200)
+    said = f"200 without face_number: {excerpt(body)}"
+    return Judgement(Verdict.FAIL_ROW, "REPLY.NOT_FRS", said)
+
+
+def judge_error(reply: Reply) -> Judgement:
+    """Return what any reply other than a 200 means."""
+    if reply.status is None:
+        return _judge_transport(reply)
+    error = read_error(reply.body)
+    if error:
+        return _judge_code(error, reply.status)
+    said = excerpt(reply.body) or "empty body"
+    message = f"HTTP {reply.status} without an error code: {said}"
+    return Judgement(_verdict_by_status(reply.status), f"HTTP.{reply.status}", message)
+
+
+def _judge_transport(reply: Reply) -> Judgement:
+    code = f"TRANSPORT.{reply.error.upper()}"
+    entry = find_code(code)
+    verdict = entry.verdict if entry else Verdict.RETRY
+    return Judgement(verdict, code, reply.detail)
+
+
+def _judge_code(error: ServiceError, status: int) -> Judgement:
+    verdict = _verdict_by_code(error, status)
+    return Judgement(verdict, error.code, error.message, error.request_id)
+
+
+def _verdict_by_code(error: ServiceError, status: int) -> Verdict:
+    prefix, _, number = error.code.partition(".")
+    if prefix in {"APIG", "APIGW"}:
+        return _verdict_of_gateway(number, error.message, status)
+    entry = find_code(error.code)
+    if entry:
+        return entry.verdict
+    if prefix == "IAM":
+        return Verdict.RETRY if status >= 500 else Verdict.STOP_RUN
+    return _verdict_of_unknown(status)
+
+
+def _verdict_of_gateway(number: str, message: str, status: int) -> Verdict:
+    entry = find_code(f"APIGW.{number}")
+    if entry is None:
+        return _verdict_by_status(status)
+    if number == "0301":
+        return _verdict_of_credentials(message)
+    # 0201 is a bad request or a backend that failed, and 0103 to 0105 are 400 at
+    # one gateway and 500 at the other: there the status tells them apart.
+    if number in {"0103", "0104", "0105", "0201"} and status >= 500:
+        return Verdict.RETRY
+    return entry.verdict
+
+
+def _verdict_of_credentials(message: str) -> Verdict:
+    renewable = any(text in message for text in _RENEWABLE)
+    return Verdict.RENEW_CREDENTIALS if renewable else Verdict.STOP_RUN
+
+
+def _verdict_of_unknown(status: int) -> Verdict:
+    if status == 401:
+        return Verdict.RENEW_CREDENTIALS
+    if status == 429:
+        return Verdict.THROTTLED
+    return Verdict.RETRY if status >= 500 else Verdict.FAIL_ROW
+
+
+def _verdict_by_status(status: int) -> Verdict:
+    if status in _RETRY_STATUSES:
+        return Verdict.RETRY
+    if status in _NOT_FRS_STATUSES or 200 <= status < 400:
+        return Verdict.STOP_RUN
+    return _verdict_of_unknown(status)

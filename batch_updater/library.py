@@ -1,0 +1,219 @@
+"""The doors for programs: a blocking run over files, and streams of updates."""
+
+import asyncio
+from collections import Counter
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+from batch_updater.config.connection import make_connection
+from batch_updater.config.options import BY_NAME, TOKEN_VARIABLE
+from batch_updater.config.settings import Resolved, Settings, resolve
+from batch_updater.delivery.feed import Batch, Feed
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.ordering import InOrder
+from batch_updater.delivery.pacing import make_pacer
+from batch_updater.delivery.pool import open_pool
+from batch_updater.delivery.preflight import show_face_set
+from batch_updater.delivery.sender import Clock, Sender
+from batch_updater.delivery.signals import Signals
+from batch_updater.errors import RunStopped, UsageError
+from batch_updater.files.inputs import resolve_inputs
+from batch_updater.mapping.columns import FieldTypes
+from batch_updater.mapping.rules import SOFT_RULES, update_problems
+from batch_updater.mapping.tasks import make_task
+from batch_updater.models import FaceUpdate, Outcome, Result, Task
+from batch_updater.pipeline import Job, execute, open_service, retry_policy
+from batch_updater.report.summary import Summary
+
+Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
+_BATCH = 256
+
+
+def run(
+    inputs: str | Path | Sequence[str | Path], *, token: str | None = None, **settings: Any
+) -> Summary:
+    """
+    Do what `batch-updater run` does, and wait for its end.
+
+    Args:
+        inputs: files, globs or folders.
+        token: a project-scoped token; or give `token_file`.
+        settings: the flags of `run`, with underscores: ``face_set="staff"``,
+            ``rate=10``, ``field=["age:integer=Age"]``. Environment and
+            configuration file are not read.
+
+    Raises:
+        UsageError, InputError: nothing was sent.
+        RunStopped: the run ended early (RunRefused, TooManyErrors, ...); its
+            ``summary`` attribute tells how far it came, or is None when nothing
+            was sent.
+    """
+    resolved = _resolve(token, {"progress": "none", **settings})
+    names = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    job = Job(
+        settings=resolved.settings,
+        texts=resolved.texts,
+        connection=make_connection(resolved),
+        inputs=resolve_inputs([str(name) for name in names], resolved.settings.format),
+    )
+    summary = asyncio.run(_execute(job))
+    if summary is None:
+        raise UsageError("dry_run has no summary", hint="Use batch-updater check.")
+    if summary.stop:
+        raise RunStopped(summary.stop.message, hint=summary.stop.hint, summary=summary)
+    return summary
+
+
+async def _execute(job: Job) -> Summary | None:
+    return await execute(job, Signals(Gate()))
+
+
+def update_all(
+    updates: Iterable[FaceUpdate],
+    *,
+    on_result: Callable[[Result], None] = lambda result: None,
+    token: str | None = None,
+    **settings: Any,
+) -> Counter[Outcome]:
+    """
+    Send every update and wait for the end; nothing is written to disk.
+
+    Args:
+        on_result: called with each result as it comes, in the order of arrival.
+
+    Returns:
+        How many updates ended in each outcome.
+
+    Raises:
+        As update_faces does.
+    """
+
+    async def consume() -> Counter[Outcome]:
+        outcomes: Counter[Outcome] = Counter()
+        async with update_faces(updates, token=token, **settings) as results:
+            async for result in results:
+                outcomes[result.outcome] += 1
+                on_result(result)
+        return outcomes
+
+    return asyncio.run(consume())
+
+
+@asynccontextmanager
+async def update_faces(
+    updates: Updates, *, token: str | None = None, **settings: Any
+) -> AsyncIterator[AsyncIterator[Result]]:
+    """
+    Open a stream of results, one for each update, as they come.
+
+    ``row_number`` of a result counts the updates from 1. Updates of the same face
+    are sent one after the other, in order. Leaving the block early stops.
+
+    Args:
+        updates: any iterable or asynchronous iterable; it is read as fast as
+            updates can be sent and results are taken, never further ahead than a
+            few hundred.
+        settings: flags of `run` about target, pace, retry and credentials.
+
+    Raises:
+        UsageError: a setting is missing or wrong.
+        RunRefused: the service refuses all of it; raised after the results of
+            what was in flight. Updates that were not sent have no result.
+    """
+    resolved = _resolve(token, settings)
+    options, connection = resolved.settings, make_connection(resolved)
+    gate = Gate()
+    pacer = make_pacer(options.rate, options.headroom, gate)
+    retry = retry_policy(options)
+    chance = SystemRandom()
+    async with open_service(options, connection) as client:
+        face_set = await show_face_set(
+            client, options.face_set or "", pacer, gate, retry, chance
+        )
+        types = FieldTypes(types=face_set.fields, allowed=frozenset(face_set.fields))
+        sender = Sender(
+            service=client,
+            pacer=pacer,
+            gate=gate,
+            retry=retry,
+            clock=Clock(),
+            chance=chance,
+            include_values=options.include_values,
+        )
+        send = InOrder(sender.send, lambda face_id: True).send
+        make = _Maker(options, types)
+        async with (
+            aclosing(_batches(updates, make)) as batches,
+            open_pool(Feed(batches, gate), send, options.concurrency) as pool,
+        ):
+            yield _until_refused(aiter(pool), gate)
+
+
+async def _until_refused(
+    results: AsyncIterator[Result], gate: Gate
+) -> AsyncIterator[Result]:
+    async for result in results:
+        yield result
+    if gate.reason:
+        raise gate.reason
+
+
+class _Maker:
+    """Numbers updates and turns them into tasks, or into the results they are."""
+
+    def __init__(self, options: Settings, types: FieldTypes) -> None:
+        self._face_set_name = options.face_set or ""
+        self._strict = options.strict
+        self._types = types
+        self._count = 0
+
+    def __call__(self, update: FaceUpdate) -> Task | Result:
+        self._count += 1
+        return make_task(
+            update, self._face_set_name, self._count, self._types, strict=self._strict
+        )
+
+
+async def _batches(
+    updates: Updates, make: Callable[[FaceUpdate], Task | Result]
+) -> AsyncIterator[Batch]:
+    if isinstance(updates, AsyncIterable):
+        async for update in updates:
+            yield (make(update),)
+        return
+    iterator = iter(updates)
+    while batch := [make(update) for update in islice(iterator, _BATCH)]:
+        yield batch
+
+
+def _resolve(token: str | None, settings: Mapping[str, Any]) -> Resolved:
+    texts = {}
+    for attribute, value in settings.items():
+        name = attribute.replace("_", "-")
+        if name not in BY_NAME:
+            raise UsageError(f"there is no setting {attribute!r}")
+        if value is not None:
+            texts[name] = tuple(_texts(value))
+    environ = {} if token is None else {TOKEN_VARIABLE: token}
+    return resolve(texts, environ, recorded={})
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        yield from (str(item) for item in value)
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    else:
+        yield str(value)

@@ -1,0 +1,312 @@
+"""
+All rules over a chunk of rows at once.
+
+Whole columns are passed by what is surely fine (a pattern, a range); only what
+is left is judged value by value, by `rules`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from batch_updater.errors import InputError
+from batch_updater.mapping.columns import BoundColumns, FieldTypes
+from batch_updater.mapping.rules import (
+    NOTHING_TO_UPDATE,
+    SOFT_RULES,
+    Broken,
+    Problem,
+    count_problem,
+    face_id_problem,
+    fields_problems,
+    image_id_problem,
+    value_problem,
+)
+from batch_updater.models import FieldType
+
+Mask = npt.NDArray[np.bool_]
+
+# Sufficient, not necessary: what these match breaks no rule, hard or soft.
+_SURELY_FINE = {
+    FieldType.STRING: "[A-Za-z0-9_-]{1,256}",
+    FieldType.INTEGER: "-?(0|[1-9][0-9]{0,8})",
+    FieldType.LONG: "-?(0|[1-9][0-9]{0,17})",
+    FieldType.FLOAT: r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?",
+    FieldType.DOUBLE: r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?",
+    FieldType.BOOLEAN: "true|false|True|False|TRUE|FALSE",
+}
+_SURE_FACE_ID = "[A-Za-z0-9]{8}"
+_SURE_IMAGE_ID = "[A-Za-z0-9_-]{1,36}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """
+    What the rules say about one chunk.
+
+    Args:
+        problems: by position in the chunk, why the row may not be sent.
+        warnings: soft rules that were broken, with the position.
+        objects: by position, the parsed ``external_fields`` cells.
+    """
+
+    problems: dict[int, list[Problem]] = field(default_factory=dict)
+    warnings: list[tuple[int, Problem]] = field(default_factory=list)
+    objects: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, position: int, problem: Problem, *, strict: bool) -> None:
+        """File a problem where it belongs: soft ones warn unless strict."""
+        if problem.rule in SOFT_RULES and not strict:
+            self.warnings.append((position, problem))
+        else:
+            self.problems.setdefault(position, []).append(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """
+    Checks chunks against FRS's rules; pure.
+
+    Args:
+        types: what each custom field must be.
+        strict: whether soft rules refuse a row.
+    """
+
+    types: FieldTypes
+    strict: bool = False
+
+    def check(self, frame: pd.DataFrame, columns: BoundColumns) -> Checked:
+        """
+        Return what the rules say about a frame.
+
+        Args:
+            frame: columns by position, Arrow-backed or of Python objects.
+            columns: what each position is.
+
+        Raises:
+            InputError: an id column is not text, so ids may have lost zeros.
+        """
+        checked = Checked()
+        self._check_face_ids(frame, columns, checked)
+        given = self._check_image_ids(frame, columns, checked)
+        counts = np.zeros(len(frame), dtype=np.int64)
+        for bound in columns.fields:
+            present = self._check_field(
+                frame, bound.index, bound.name, columns, checked
+            )
+            counts += present
+        if columns.external_fields is not None:
+            self._check_objects(frame, columns, checked, counts)
+        _check_counts(checked, given, counts, columns)
+        return checked
+
+    def _check_face_ids(
+        self, frame: pd.DataFrame, columns: BoundColumns, checked: Checked
+    ) -> None:
+        name = columns.header[columns.face_id]
+        series = _id_column(frame[columns.face_id], name)
+        sure = _matches(series, _SURE_FACE_ID)
+        for position, value in _left(series, ~sure):
+            self._file(checked, position, name, face_id_problem(value))
+
+    def _check_image_ids(
+        self, frame: pd.DataFrame, columns: BoundColumns, checked: Checked
+    ) -> Mask:
+        if columns.external_image_id is None:
+            return np.zeros(len(frame), dtype=np.bool_)
+        name = columns.header[columns.external_image_id]
+        series = _id_column(frame[columns.external_image_id], name)
+        given = ~missing(series)
+        for position, value in _left(series, given & ~_matches(series, _SURE_IMAGE_ID)):
+            self._file(checked, position, name, image_id_problem(value))
+        return given
+
+    def _check_field(
+        self,
+        frame: pd.DataFrame,
+        index: int,
+        name: str,
+        columns: BoundColumns,
+        checked: Checked,
+    ) -> Mask:
+        series, kind = frame[index], self.types.types.get(name)
+        given = ~missing(series)
+        for position, value in _left(series, given & ~_surely_fine(series, kind)):
+            broken = value_problem(value, kind)
+            self._file(checked, position, columns.header[index], broken)
+        return given
+
+    def _check_objects(
+        self,
+        frame: pd.DataFrame,
+        columns: BoundColumns,
+        checked: Checked,
+        counts: npt.NDArray[np.int64],
+    ) -> None:
+        index = columns.external_fields
+        assert index is not None  # noqa: S101  (the caller asked)
+        name, series = columns.header[index], frame[index]
+        struct = series.dtype != object and not _is_text(series)
+        for position, cell in _left(series, ~missing(series)):
+            parsed = _read_struct(cell) if struct else parse_object(cell)
+            if isinstance(parsed, tuple):
+                self._file(checked, position, name, parsed)
+                continue
+            checked.objects[position] = parsed
+            counts[position] += len(parsed)
+            for problem in fields_problems(parsed, self.types, name):
+                checked.add(position, problem, strict=self.strict)
+            self._check_overlap(frame, columns, position, checked)
+
+    def _check_overlap(
+        self,
+        frame: pd.DataFrame,
+        columns: BoundColumns,
+        position: int,
+        checked: Checked,
+    ) -> None:
+        for bound in columns.fields:
+            if bound.name not in checked.objects[position]:
+                continue
+            if not is_missing(frame[bound.index].iloc[position]):
+                said = f"{bound.name!r} is also in the column external_fields"
+                self._file(checked, position, bound.column, ("field_given_twice", said))
+
+    def _file(
+        self, checked: Checked, position: int, column: str, broken: Broken | None
+    ) -> None:
+        if broken:
+            problem = Problem(broken[0], column, broken[1])
+            checked.add(position, problem, strict=self.strict)
+
+
+def parse_object(cell: object) -> Mapping[str, Any] | Broken:
+    """Return the object in an ``external_fields`` cell, or what is wrong with it."""
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(
+                cell, object_pairs_hook=_unique, parse_constant=_refuse_constant
+            )
+        except (ValueError, RecursionError) as error:
+            return "external_fields_json", f"not a JSON object: {error}"
+    if not isinstance(cell, dict):
+        return "external_fields_json", f"{cell!r:.40} is not a JSON object"
+    return cell
+
+
+def _read_struct(cell: object) -> Mapping[str, Any] | Broken:
+    """Return a struct or map of Parquet, whose null members mean "not given"."""
+    members = dict(cell) if isinstance(cell, list) else cell
+    if not isinstance(members, dict):
+        return "external_fields_json", f"{cell!r:.40} is not an object"
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands there twice")
+    return members
+
+
+def _refuse_constant(literal: str) -> Any:
+    raise ValueError(f"{literal} is not JSON")
+
+
+def _check_counts(
+    checked: Checked, given: Mask, counts: npt.NDArray[np.int64], columns: BoundColumns
+) -> None:
+    for position in np.flatnonzero(~given & (counts == 0)).tolist():
+        if position not in checked.problems:
+            problem = Problem("nothing_to_update", "", NOTHING_TO_UPDATE)
+            checked.problems[position] = [problem]
+    name = "external_fields"
+    if columns.external_fields is None and columns.fields:
+        name = columns.fields[-1].column
+    for position in np.flatnonzero(counts > 10).tolist():
+        problem_ = count_problem(int(counts[position]), name)
+        if problem_:
+            checked.problems.setdefault(position, []).append(problem_)
+
+
+def missing(series: "pd.Series[Any]") -> Mask:
+    """Return where a cell is empty or null: "leave this value alone"."""
+    mask = series.isna()
+    if _is_text(series) or series.dtype == object:
+        mask = mask | (series == "")
+    return mask.to_numpy(dtype=np.bool_, na_value=True)
+
+
+def cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
+    """Return a column as Python values, None where it is to be left alone."""
+    values: npt.NDArray[Any] = series.to_numpy(dtype=object, copy=True)
+    values[missing(series)] = None
+    return values
+
+
+def is_missing(value: object) -> bool:
+    """Return whether one cell means "leave this value alone"."""
+    return value is None or value is pd.NA or value == ""
+
+
+def _surely_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
+    if _is_text(series):
+        return _matches(series, _SURELY_FINE[kind or FieldType.STRING])
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        arrow = dtype.pyarrow_dtype
+        if pa.types.is_integer(arrow):
+            return _integers_fine(series, kind)
+        if pa.types.is_boolean(arrow) and kind in {None, FieldType.BOOLEAN}:
+            return np.ones(len(series), dtype=np.bool_)
+        if pa.types.is_floating(arrow) and kind in {None, FieldType.DOUBLE}:
+            values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+            return np.asarray(np.isfinite(values))
+    return np.zeros(len(series), dtype=np.bool_)
+
+
+def _integers_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
+    if kind is FieldType.BOOLEAN:
+        return np.zeros(len(series), dtype=np.bool_)
+    half = 2**31 if kind is FieldType.INTEGER else 2**63
+    inside = series.between(-half, half - 1)
+    return inside.to_numpy(dtype=np.bool_, na_value=False)
+
+
+def _matches(series: "pd.Series[Any]", pattern: str) -> Mask:
+    if not _is_text(series):
+        return np.zeros(len(series), dtype=np.bool_)
+    matched = series.str.fullmatch(pattern)
+    return matched.to_numpy(dtype=np.bool_, na_value=False)
+
+
+def _left(series: "pd.Series[Any]", mask: Mask) -> Iterator[tuple[int, Any]]:
+    """Yield position and value wherever the mask is set."""
+    positions = np.flatnonzero(mask)
+    if len(positions):
+        yield from zip(positions.tolist(), cells(series.iloc[positions]), strict=True)
+
+
+def _is_text(series: "pd.Series[Any]") -> bool:
+    dtype = series.dtype
+    return isinstance(dtype, pd.ArrowDtype) and pa.types.is_string(dtype.pyarrow_dtype)
+
+
+def _id_column(series: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
+    if _is_text(series) or series.dtype == object:
+        return series
+    if isinstance(series.dtype, pd.ArrowDtype) and series.isna().all():
+        return series.astype(pd.ArrowDtype(pa.string()))
+    raise InputError(
+        f"column {name!r} holds {series.dtype}, not text",
+        hint="Ids are text: as numbers they may have lost leading zeros. "
+        "Write the column as strings.",
+    )

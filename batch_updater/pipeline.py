@@ -1,0 +1,349 @@
+"""
+A whole run, top to bottom.
+
+Rows come in through the intake, run past the pacer as tasks, and leave as results
+that are written down the moment they are known. Only *stop* travels upstream: it
+closes the gate at the source, and what is in flight lands.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from random import SystemRandom
+
+import numpy as np
+
+from batch_updater import __version__
+from batch_updater.config.connection import Connection
+from batch_updater.config.settings import Settings, Texts
+from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.ordering import InOrder
+from batch_updater.delivery.pacing import Pacer, make_pacer
+from batch_updater.delivery.pool import Send, open_pool
+from batch_updater.delivery.preflight import show_face_set
+from batch_updater.delivery.retry import RetryPolicy
+from batch_updater.delivery.sender import Clock, Sender
+from batch_updater.delivery.signals import Signals
+from batch_updater.errors import (
+    InputError,
+    JournalFailed,
+    RunStopped,
+    TimeWindowOver,
+    TooManyErrors,
+)
+from batch_updater.files.inputs import Input, keep_spooled
+from batch_updater.files.journal import Journal, format_time, select_rows
+from batch_updater.files.run_dir import RunDirectory, create_run_directory
+from batch_updater.frs.client import FrsClient, open_client
+from batch_updater.intake import Intake, Selection, Survey, make_items, survey
+from batch_updater.manifest import Manifest, ended, make_intake
+from batch_updater.mapping.columns import FieldTypes
+from batch_updater.mapping.duplicates import hash_id
+from batch_updater.models import FieldType, OnDuplicate, OnInvalid
+from batch_updater.report.progress import (
+    Progress,
+    ProgressMode,
+    format_duration,
+    make_progress,
+)
+from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.views import write_views
+
+_SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """
+    What to run.
+
+    Args:
+        texts: the settings as they were given, for run.json.
+        pending: the rows to send; None means all.
+        resumed: the directory of the run that goes on, or None for a new one.
+        parent: the run whose failed rows are sent again, or empty.
+    """
+
+    settings: Settings
+    texts: Texts
+    connection: Connection
+    inputs: tuple[Input, ...]
+    pending: Selection | None = None
+    resumed: RunDirectory | None = None
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job whose every row has been checked; nothing is sent yet."""
+
+    job: Job
+    intake: Intake
+    types: FieldTypes
+    declared: dict[str, FieldType]
+    found: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where tasks leave: the client, its pacer, and what can stop them."""
+
+    client: FrsClient
+    pacer: Pacer
+    signals: Signals
+
+
+Announce = Callable[[Survey], None]
+
+
+async def execute(
+    job: Job, signals: Signals, announce: Announce = lambda found: None
+) -> Summary | None:
+    """
+    Check every row, update, record, report.
+
+    Args:
+        announce: told what the check found before anything is sent.
+
+    Returns:
+        The summary; when the run was stopped early its `stop` says why. None
+        after a dry run.
+
+    Raises:
+        BatchUpdaterError: nothing was sent (usage, input, or a refusal before
+            the first update), or the journal cannot be written.
+    """
+    settings = job.settings
+    pacer = make_pacer(settings.rate, settings.headroom, signals.gate)
+    async with open_service(settings, job.connection) as client:
+        outlet = Outlet(client, pacer, signals)
+        ready = await _prepare(job, outlet)
+        announce(ready.found)
+        _refuse_if_asked(ready.found, settings)
+        if settings.dry_run:
+            return None
+        directory = job.resumed or create_run_directory(settings.run_dir)
+        ready = _keep_spooled(ready, directory)
+        with Journal(directory.journal) as journal:
+            manifest = _open_record(ready, directory, journal)
+            stop = await _deliver(ready, outlet, journal)
+            journal.note("end", {"stop": asdict(stop) if stop else None})
+    return conclude(directory, manifest, settings, stop)
+
+
+def conclude(
+    directory: RunDirectory, manifest: Manifest, settings: Settings, stop: Stop | None
+) -> Summary:
+    """Make the views of a run that has ended, and note its end in run.json."""
+    summary = write_views(directory, manifest, settings, stop)
+    totals = {"read": summary.read, **summary.outcomes}
+    ended(manifest, early=stop is not None).save(directory, totals)
+    return summary
+
+
+async def ask_face_set(
+    settings: Settings, connection: Connection, gate: Gate
+) -> dict[str, FieldType]:
+    """Return the types of the custom fields that the face set declares."""
+    pacer = make_pacer(settings.rate, settings.headroom, gate)
+    async with open_service(settings, connection) as client:
+        return await _ask_face_set(settings, Outlet(client, pacer, Signals(gate)))
+
+
+def open_service(
+    settings: Settings, connection: Connection
+) -> AbstractAsyncContextManager[FrsClient]:
+    """Open the client that the settings describe."""
+    return open_client(
+        connection.endpoint,
+        connection.project_id,
+        connection.auth,
+        concurrency=settings.concurrency,
+        patience=settings.timeout,
+    )
+
+
+async def _ask_face_set(settings: Settings, outlet: Outlet) -> dict[str, FieldType]:
+    face_set = await show_face_set(
+        outlet.client,
+        settings.face_set or "",
+        outlet.pacer,
+        outlet.signals.gate,
+        retry_policy(settings),
+        SystemRandom(),
+    )
+    return dict(face_set.fields)
+
+
+async def _prepare(job: Job, outlet: Outlet) -> Ready:
+    settings, gate = job.settings, outlet.signals.gate
+    declared = await _ask_face_set(settings, outlet)
+    intake = make_intake(settings, job.inputs)
+    types = intake.settle_types(declared)
+    found = await asyncio.to_thread(
+        survey, intake, types, settings.on_duplicate, lambda: gate.closed
+    )
+    if gate.reason:
+        raise gate.reason
+    return Ready(job, intake, types, declared, found)
+
+
+def _refuse_if_asked(found: Survey, settings: Settings) -> None:
+    refused = found.invalid + found.duplicates
+    if settings.on_invalid is OnInvalid.STOP and refused:
+        raise InputError(
+            f"{refused:,} of {found.total:,} rows break a rule; nothing was sent",
+            hint="Mend them, or send the others with --on-invalid skip.",
+        )
+
+
+def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
+    inputs = tuple(keep_spooled(i, directory.spool) for i in ready.intake.inputs)
+    return replace(ready, intake=replace(ready.intake, inputs=inputs))
+
+
+def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Manifest:
+    job = ready.job
+    manifest = Manifest(
+        tool_version=__version__,
+        run_id=directory.run_id,
+        created_at=format_time(datetime.now(UTC).timestamp()),
+        settings=job.texts,
+        inputs=tuple(ready.intake.inputs),
+        rows=ready.found.rows,
+        declared=ready.declared,
+        header=ready.found.header,
+        parent=job.parent,
+    )
+    manifest.save(directory)
+    command = "resume" if job.resumed else "retry" if job.parent else "run"
+    journal.note("session", {"command": command, "version": __version__})
+    if job.pending is not None and not job.resumed:
+        journal.note("selection", {"rows": select_rows(job.pending)})
+    return manifest
+
+
+async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | None:
+    settings, gate = ready.job.settings, outlet.signals.gate
+    pending = _pending(ready)
+    items = make_items(ready.intake, ready.types, ready.found, pending)
+    tally, rows = Tally(), int(pending.sum())
+    progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
+    async with (
+        aclosing(read_in_thread(items)) as batches,
+        _upkeep(journal, progress, tally, gate),
+        open_pool(
+            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
+        ) as pool,
+    ):
+        with outlet.signals.cutting_off(pool.cut_off), _time_window(gate, settings):
+            async for result in pool:
+                journal.write(result)
+                tally.add(result)
+                _stop_on_errors(tally, rows, gate, settings)
+    return as_stop(gate.reason)
+
+
+def _pending(ready: Ready) -> Selection:
+    if ready.job.pending is not None:
+        return ready.job.pending
+    return np.ones(ready.found.total, dtype=np.bool_)
+
+
+def _sender(ready: Ready, outlet: Outlet) -> Send:
+    settings = ready.job.settings
+    sender = Sender(
+        service=outlet.client,
+        pacer=outlet.pacer,
+        gate=outlet.signals.gate,
+        retry=retry_policy(settings),
+        clock=Clock(),
+        chance=SystemRandom(),
+        include_values=settings.include_values,
+    )
+    if settings.on_duplicate is not OnDuplicate.IN_ORDER:
+        return sender.send
+    repeated = frozenset(ready.found.repeated.tolist())
+    return InOrder(sender.send, lambda face_id: hash_id(face_id) in repeated).send
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Return the retry policy that the settings describe."""
+    return RetryPolicy(
+        max_attempts=settings.max_attempts, max_elapsed=settings.max_elapsed
+    )
+
+
+def _stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> None:
+    limit = settings.max_errors
+    if limit is not None and tally.failed > limit.of(rows):
+        said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
+        gate.close(TooManyErrors(said, hint="failed.csv says why."))
+
+
+@contextmanager
+def _time_window(gate: Gate, settings: Settings) -> Iterator[None]:
+    seconds = settings.max_duration
+    if seconds is None:
+        yield
+        return
+    over = TimeWindowOver(f"--max-duration {format_duration(seconds)} is over")
+    timer = asyncio.get_running_loop().call_later(seconds, gate.close, over)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@asynccontextmanager
+async def _upkeep(
+    journal: Journal, progress: Progress, tally: Tally, gate: Gate
+) -> AsyncIterator[None]:
+    """Sync the journal and show progress at their own pace while the block runs."""
+    tasks = [
+        asyncio.create_task(_keep_synced(journal, gate)),
+        asyncio.create_task(_keep_shown(progress, tally)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        progress.close(tally)
+
+
+async def _keep_synced(journal: Journal, gate: Gate) -> None:
+    while True:
+        await asyncio.sleep(_SYNC_INTERVAL)
+        try:
+            await asyncio.to_thread(journal.sync)
+        except JournalFailed as failure:
+            gate.close(failure)
+
+
+async def _keep_shown(progress: Progress, tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(progress.interval)
+        progress.show(tally)
+
+
+def as_stop(reason: RunStopped | None) -> Stop | None:
+    """Return why a run ended early as its summary tells it."""
+    if reason is None:
+        return None
+    return Stop(
+        name=reason.name,
+        message=reason.message,
+        hint=reason.hint,
+        exit_code=reason.code,
+    )

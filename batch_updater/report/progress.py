@@ -1,0 +1,131 @@
+"""What moves while a run goes on: a bar, a line now and then, or nothing."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol, TextIO
+
+from tqdm import tqdm
+
+from batch_updater.models import Outcome
+from batch_updater.report.summary import Tally
+
+PLAIN_INTERVAL = 30.0
+BAR_INTERVAL = 0.2
+
+
+class ProgressMode(StrEnum):
+    """How to show progress."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+class Progress(Protocol):
+    """Shows a tally; `interval` is how often it wants to, in seconds."""
+
+    interval: float
+
+    def show(self, tally: Tally) -> None:
+        """Show where the run stands."""
+
+    def close(self, tally: Tally) -> None:
+        """Show the end and leave the line."""
+
+
+class NoProgress:
+    """Shows nothing, so that nobody needs to ask whether to show."""
+
+    interval = 3600.0
+
+    def show(self, tally: Tally) -> None:
+        """Do nothing."""
+
+    def close(self, tally: Tally) -> None:
+        """Do nothing."""
+
+
+class BarProgress:
+    """A tqdm bar: share, rate, ETA, failures and throttled replies."""
+
+    interval = BAR_INTERVAL
+
+    def __init__(self, total: int, stream: TextIO) -> None:
+        self._bar: tqdm[Any] = tqdm(
+            total=total,
+            file=stream,
+            unit="row",
+            dynamic_ncols=True,
+            smoothing=0.1,
+            mininterval=0,
+        )
+
+    def show(self, tally: Tally) -> None:
+        """Redraw the bar."""
+        self._bar.set_postfix_str(
+            f"failed {tally.failed}, throttled {tally.throttled}", refresh=False
+        )
+        self._bar.update(tally.finished - self._bar.n)
+        self._bar.refresh()
+
+    def close(self, tally: Tally) -> None:
+        """Draw the last state and end the line."""
+        self.show(tally)
+        self._bar.close()
+
+
+class PlainProgress:
+    """One line every 30 seconds, for logs."""
+
+    interval = PLAIN_INTERVAL
+
+    def __init__(self, total: int, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._total = total
+        self._stream = stream
+        self._clock = clock
+        self._started = clock()
+
+    def show(self, tally: Tally) -> None:
+        """Write a line."""
+        elapsed = max(self._clock() - self._started, 1e-9)
+        rate = tally.finished / elapsed
+        left = (self._total - tally.finished) / rate if rate else None
+        self._stream.write(
+            f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
+            f"updated {tally.outcomes[Outcome.UPDATED]:,}, "
+            f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
+            f"ETA {'?' if left is None else format_duration(left)}\n"
+        )
+        self._stream.flush()
+
+    def close(self, tally: Tally) -> None:
+        """Write the last line."""
+        self.show(tally)
+
+
+def make_progress(
+    mode: ProgressMode, total: int, clock: Callable[[], float]
+) -> Progress:
+    """Return what shows progress on stderr; auto draws a bar on a terminal only."""
+    stream = sys.stderr
+    if mode is ProgressMode.AUTO:
+        mode = ProgressMode.BAR if stream.isatty() else ProgressMode.PLAIN
+    if mode is ProgressMode.BAR:
+        return BarProgress(total, stream)
+    if mode is ProgressMode.PLAIN:
+        return PlainProgress(total, stream, clock)
+    return NoProgress()
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds as people say them: 43 s, 12 min 5 s, 2 h 47 min, 3 d 4 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s" if seconds >= 10 or whole == seconds else f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

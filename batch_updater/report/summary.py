@@ -1,0 +1,264 @@
+"""What a run came to: counts, speed and the next command, from results alone."""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from batch_updater.models import Attempt, Outcome, Result
+
+_BAD = frozenset({Outcome.FAILED, Outcome.INVALID})
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running counts; enough for a progress bar and for --max-errors."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    attempts: int = 0
+    throttled: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.outcomes[result.outcome] += 1
+        self.attempts += len(result.attempts)
+        for attempt in result.attempts:
+            self.throttled += attempt.status == 429
+
+    @property
+    def finished(self) -> int:
+        """Rows that have an outcome and need not be sent again."""
+        return self.outcomes.total() - self.outcomes[Outcome.UNPROCESSED]
+
+    @property
+    def failed(self) -> int:
+        """Rows whose attempts are spent or were refused by the service."""
+        return self.outcomes[Outcome.FAILED]
+
+
+class Quantiles:
+    """Latency quantiles in bounded memory, each within 1 % of the true one."""
+
+    _STEP = math.log(1.02)
+    _FLOOR = 1e-6
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """Take one latency."""
+        value = max(seconds, self._FLOOR)
+        self._buckets[math.floor(math.log(value) / self._STEP)] += 1
+
+    def at(self, share: float) -> float | None:
+        """Return the latency that this share of all is at or under."""
+        wanted, seen = share * self._buckets.total(), 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= wanted:
+                return math.exp((bucket + 0.5) * self._STEP)
+        return None
+
+
+class BusiestSecond:
+    """
+    The most starts in any sliding second [t, t + 1 s), in bounded memory.
+
+    Starts may come in any order as long as none is more than half a million
+    places late.
+    """
+
+    _KEEP = 500_000
+
+    def __init__(self) -> None:
+        self._starts = array("q")
+        self._most = 0
+
+    def add(self, moment: float) -> None:
+        """Take one start, in seconds since the epoch."""
+        self._starts.append(round(moment * 1e6))
+        if len(self._starts) >= 2 * self._KEEP:
+            self._settle(keep=self._KEEP)
+
+    def most(self) -> int:
+        """Return the most starts that any sliding second holds."""
+        self._settle(keep=0)
+        return self._most
+
+    def _settle(self, keep: int) -> None:
+        ordered = sorted(self._starts)
+        oldest = 0
+        for i, moment in enumerate(ordered):
+            while ordered[oldest] <= moment - 1_000_000:
+                oldest += 1
+            self._most = max(self._most, i - oldest + 1)
+        # What is kept must reach a second back, for windows that straddle.
+        border = max(0, len(ordered) - keep - 1)
+        while border and ordered[border] > ordered[-1] - 1_000_000:
+            border -= 1
+        self._starts = array("q", ordered[border:])
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCount:
+    """How often one error code or broken rule ended a row, and what to do."""
+
+    code: str
+    count: int
+    outcome: str
+    message: str
+    remedy: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a run ended early."""
+
+    name: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """
+    What a run came to. ``read`` is the sum of all outcomes.
+
+    Args:
+        errors: by code or rule, most frequent first.
+        seconds: time between first start and last answer, sessions added up.
+        achieved_rate: attempts a second over that time, or None.
+        busiest_second: most attempts that started in any sliding second.
+        latency: p50, p95 and p99 in seconds.
+        note: what could not be made, or empty.
+        next_command: what to type next, or empty.
+    """
+
+    run_dir: str
+    face_set_name: str
+    read: int
+    outcomes: Mapping[str, int]
+    errors: tuple[ErrorCount, ...]
+    attempts: int
+    throttled: int
+    ambiguous: int
+    rate: float | None
+    achieved_rate: float | None
+    busiest_second: int
+    latency: Mapping[str, float | None]
+    seconds: float
+    exit_code: int
+    stop: Stop | None
+    note: str
+    next_command: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the summary as JSON carries it; seconds with a suffix."""
+        content = asdict(self)
+        content["duration_s"] = round(content.pop("seconds"), 3)
+        content["latency_ms"] = {
+            name: None if value is None else round(value * 1000, 1)
+            for name, value in content.pop("latency").items()
+        }
+        if self.achieved_rate is not None:
+            content["achieved_rate"] = round(self.achieved_rate, 2)
+        share = self.throttled / self.attempts if self.attempts else 0.0
+        content["throttled_share"] = round(share, 4)
+        return content
+
+
+class SummaryBuilder:
+    """Adds up attempts in any order and the last result of each row."""
+
+    _EXAMPLE = 80
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._ambiguous = 0
+        self._errors: Counter[tuple[str, Outcome]] = Counter()
+        self._first: dict[tuple[str, Outcome], Result] = {}
+        self._latency = Quantiles()
+        self._busiest = BusiestSecond()
+        self._spans: list[tuple[float, float]] = []
+
+    def new_session(self) -> None:
+        """Start a new stretch of time: the run was stopped in between."""
+        self._spans.append((math.inf, -math.inf))
+
+    def add_attempts(self, result: Result) -> None:
+        """Take a line of the journal, also one that a later line replaces."""
+        for attempt in result.attempts:
+            self._add_attempt(attempt)
+
+    def _add_attempt(self, attempt: Attempt) -> None:
+        self.tally.attempts += 1
+        self.tally.throttled += attempt.status == 429
+        self._latency.add(attempt.latency)
+        self._busiest.add(attempt.started_at)
+        if not self._spans:
+            self.new_session()
+        start, end = self._spans[-1]
+        finished = attempt.started_at + attempt.latency
+        self._spans[-1] = (min(start, attempt.started_at), max(end, finished))
+
+    def add_row(self, result: Result) -> None:
+        """Take the last result of a row."""
+        self.tally.outcomes[result.outcome] += 1
+        self._ambiguous += result.ambiguous
+        code = result.error_code or result.rule
+        if code:
+            self._errors[code, result.outcome] += 1
+            self._first.setdefault((code, result.outcome), result)
+
+    def errors(self, remedies: Mapping[str, str]) -> Iterator[ErrorCount]:
+        """Yield the errors, most frequent first; remedies go by code."""
+        for (code, outcome), count in self._errors.most_common():
+            first = self._first[code, outcome]
+            where = f"{first.source} row {first.row_number}"
+            yield ErrorCount(
+                code=code,
+                count=count,
+                outcome=str(outcome),
+                message=first.error_msg,
+                remedy=remedies.get(code, ""),
+                example=f"{where}, face {first.face_id or '(none)'}",
+            )
+
+    @property
+    def codes(self) -> set[str]:
+        """Every error code or rule that ended a row."""
+        return {code for code, _ in self._errors}
+
+    def speed(self) -> dict[str, Any]:
+        """Return the keyword arguments of Summary that tell of time."""
+        spans = [end - start for start, end in self._spans if end > start]
+        seconds = sum(spans)
+        return {
+            "attempts": self.tally.attempts,
+            "throttled": self.tally.throttled,
+            "ambiguous": self._ambiguous,
+            "achieved_rate": self.tally.attempts / seconds if seconds else None,
+            "busiest_second": self._busiest.most(),
+            "latency": {f"p{q}": self._latency.at(q / 100) for q in (50, 95, 99)},
+            "seconds": seconds,
+        }
+
+
+def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> int:
+    """
+    Return the exit code a run deserves.
+
+    Args:
+        duplicates_bad: whether duplicates were refused as errors; with
+            --on-duplicate first or last they were skipped by rule.
+    """
+    if stop:
+        return stop.exit_code
+    bad = sum(tally.outcomes[outcome] for outcome in _BAD)
+    if duplicates_bad:
+        bad += tally.outcomes[Outcome.DUPLICATE]
+    return 1 if bad + tally.outcomes[Outcome.UNPROCESSED] else 0

@@ -1,0 +1,72 @@
+"""The summary as text for a terminal."""
+
+from collections.abc import Iterator
+
+from batch_updater.report.progress import format_duration
+from batch_updater.report.summary import ErrorCount, Summary
+
+_MESSAGE = 120
+
+
+def render_summary(summary: Summary) -> str:
+    """Return the summary that a run prints at its end; README explains each line."""
+    return "\n".join(_lines(summary)) + "\n"
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    yield f"face set    {summary.face_set_name}"
+    yield f"run         {summary.run_dir}"
+    yield f"read        {summary.read:,} rows"
+    for outcome, count in summary.outcomes.items():
+        if count or outcome in {"updated", "failed"}:
+            yield f"{outcome:<12}{count:,}"
+    yield from _speed_lines(summary)
+    if summary.errors:
+        yield "errors"
+    for error in summary.errors:
+        yield from _error_lines(error)
+    if summary.stop:
+        yield f"stopped     {printable(summary.stop.message)}"
+        if summary.stop.hint:
+            yield f"            {summary.stop.hint}"
+    if summary.note:
+        yield f"note        {printable(summary.note)}"
+    if summary.next_command:
+        yield f"next        {summary.next_command}"
+
+
+def _speed_lines(summary: Summary) -> Iterator[str]:
+    if not summary.attempts:
+        return
+    share = 100 * summary.throttled / summary.attempts
+    throttled = f", {summary.throttled:,} throttled ({share:.1f} %)"
+    ambiguous = f", {summary.ambiguous:,} rows ambiguous" if summary.ambiguous else ""
+    yield (
+        f"attempts    {summary.attempts:,} in {format_duration(summary.seconds)}"
+        f"{throttled if summary.throttled else ''}{ambiguous}"
+    )
+    allowed = "unlimited" if summary.rate is None else f"{summary.rate:g}"
+    achieved = summary.achieved_rate or 0.0
+    yield (
+        f"rate        {achieved:.2f} a second of {allowed} allowed, "
+        f"{summary.busiest_second} in the busiest second"
+    )
+    latency = ", ".join(
+        f"{name} {value * 1000:.0f} ms"
+        for name, value in summary.latency.items()
+        if value is not None
+    )
+    yield f"latency     {latency}"
+
+
+def _error_lines(error: ErrorCount) -> Iterator[str]:
+    message = printable(error.message)[:_MESSAGE]
+    yield f"  {error.count:>6,}  {error.code} ({error.outcome}): {message}"
+    yield f"          first: {printable(error.example)}"
+    if error.remedy:
+        yield f"          do: {error.remedy}"
+
+
+def printable(text: str) -> str:
+    """Return text that cannot move the cursor: it may come from anywhere."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
