@@ -7,6 +7,8 @@ must answer `--help` before pandas has been imported.
 
 from typing import TYPE_CHECKING, Any
 
+from batch_updater.version import __version__
+
 if TYPE_CHECKING:
     from batch_updater.errors import (
         BatchUpdaterError,
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from batch_updater.models import FaceUpdate, Outcome, Result
     from batch_updater.report.summary import Summary
 
-__version__ = "0.1.0"
-
 __all__ = [
     "BatchUpdaterError",
     "FaceUpdate",
@@ -35,6 +35,7 @@ __all__ = [
     "Summary",
     "TooManyErrors",
     "UsageError",
+    "__version__",
     "run",
     "update_all",
     "update_faces",

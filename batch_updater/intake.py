@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from batch_updater.errors import InputError
-from batch_updater.files.inputs import Input, InputFormat
+from batch_updater.files.inputs import Input
 from batch_updater.files.source import Chunk, ReadOptions, read, read_header
 from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import (
     BoundColumns,
+    BoundField,
     ColumnMapping,
     FieldTypes,
     bind,
@@ -64,7 +64,8 @@ class Intake:
             InputError: a mapped column is missing, or two inputs disagree.
             UsageError: a column feeds a field that the face set does not have.
         """
-        bound, own = [], dict[str, FieldType]()
+        bound: list[BoundField] = []
+        own: dict[str, FieldType] = {}
         for source in self.inputs:
             header = read_header(source, self.options)
             columns = bind(header.names, self.mapping, source.name)
@@ -79,9 +80,12 @@ class Intake:
         """Yield chunks with their columns bound, up to the limit."""
         start = 0
         for source in self.inputs:
-            aligner = _Aligner(self.mapping, source)
+            columns: BoundColumns | None = None
             for chunk in read(source, self.options, verify=verify):
-                rows = aligner.align(chunk, start)
+                # JSON Lines bring new columns as they come.
+                if columns is None or columns.header != chunk.header:
+                    columns = bind(chunk.header, self.mapping, source.name)
+                rows = Rows(chunk, columns, start)
                 if self.limit is not None and start + len(rows) >= self.limit:
                     if self.limit > start:
                         yield rows.head(self.limit - start)
@@ -122,40 +126,6 @@ class Rows:
         frame = self.chunk.frame.iloc[:count]
         chunk = Chunk(self.chunk.source, self.chunk.first_row, self.chunk.header, frame)
         return Rows(chunk, self.columns, self.start)
-
-
-class _Aligner:
-    """Binds columns once for a file, or as keys turn up in JSON Lines."""
-
-    def __init__(self, mapping: ColumnMapping, source: Input) -> None:
-        self._mapping = mapping
-        self._source = source
-        self._columns: BoundColumns | None = None
-
-    def align(self, chunk: Chunk, start: int) -> Rows:
-        """Return the chunk with every column known so far, in a steady order."""
-        if self._source.format is InputFormat.JSONL:
-            chunk = self._with_known_columns(chunk)
-        columns = self._columns
-        if columns is None or columns.header != chunk.header:
-            columns = bind(chunk.header, self._mapping, self._source.name)
-            self._columns = columns
-        return Rows(chunk, columns, start)
-
-    def _with_known_columns(self, chunk: Chunk) -> Chunk:
-        known = self._columns.header if self._columns else ()
-        header = (*known, *(name for name in chunk.header if name not in known))
-        if header == chunk.header:
-            return chunk
-        places = {name: i for i, name in enumerate(chunk.header)}
-        empty = pd.Series([None] * len(chunk.frame), dtype=object)
-        frame = pd.DataFrame(
-            {
-                i: chunk.frame[places[name]] if name in places else empty
-                for i, name in enumerate(header)
-            }
-        )
-        return Chunk(chunk.source, chunk.first_row, header, frame)
 
 
 @dataclass(slots=True)
@@ -222,7 +192,7 @@ class Survey:
         self.rows[source] = self.rows.get(source, 0) + len(rows)
         self.header = merge_headers(self.header, rows.chunk.header)
         self.invalid += len(checked.problems)
-        for position, problems in checked.problems.items():
+        for position, problems in sorted(checked.problems.items()):
             self.rules.update({problem.rule for problem in problems})
             if len(self.examples) < self._EXAMPLES:
                 self.examples.append((source, first + position, problems))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Callable,
@@ -31,7 +32,6 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.errors import RunStopped, UsageError
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.rules import SOFT_RULES, update_problems
 from batch_updater.mapping.tasks import make_task
 from batch_updater.models import FaceUpdate, Outcome, Result, Task
 from batch_updater.pipeline import Job, execute, open_service, retry_policy
@@ -42,7 +42,10 @@ _BATCH = 256
 
 
 def run(
-    inputs: str | Path | Sequence[str | Path], *, token: str | None = None, **settings: Any
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    token: str | None = None,
+    **settings: Any,
 ) -> Summary:
     """
     Do what `batch-updater run` does, and wait for its end.
@@ -188,7 +191,7 @@ class _Maker:
 
 async def _batches(
     updates: Updates, make: Callable[[FaceUpdate], Task | Result]
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch, None]:
     if isinstance(updates, AsyncIterable):
         async for update in updates:
             yield (make(update),)

@@ -164,6 +164,11 @@ def rows_with(
     return rows
 
 
+def failed_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
+    """Return the rows of a run that failed."""
+    return rows_with(directory, layout, frozenset({Outcome.FAILED}))
+
+
 def pending_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
     """Return the rows of a run that have no final outcome yet."""
     final = frozenset(Outcome) - frozenset({Outcome.UNPROCESSED})
@@ -174,5 +179,3 @@ def pending_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
 def ended(manifest: Manifest, *, early: bool) -> Manifest:
     """Return the manifest of a run whose session has ended."""
     return replace(manifest, state="stopped" if early else "finished")
-
-

@@ -21,7 +21,6 @@ from random import SystemRandom
 
 import numpy as np
 
-from batch_updater import __version__
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
@@ -40,7 +39,7 @@ from batch_updater.errors import (
     TimeWindowOver,
     TooManyErrors,
 )
-from batch_updater.files.inputs import Input, keep_spooled
+from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.journal import Journal, format_time, select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.frs.client import FrsClient, open_client
@@ -56,6 +55,7 @@ from batch_updater.report.progress import (
     make_progress,
 )
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.version import __version__
 from batch_updater.views import write_views
 
 _SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
@@ -207,7 +207,12 @@ def _refuse_if_asked(found: Survey, settings: Settings) -> None:
 
 
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
-    inputs = tuple(keep_spooled(i, directory.spool) for i in ready.intake.inputs)
+    inputs = tuple(
+        replace(source, path=directory.keep_spooled(source.path))
+        if source.name == STDIN
+        else source
+        for source in ready.intake.inputs
+    )
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
 
 

@@ -182,9 +182,7 @@ def read_stop(directory: RunDirectory) -> Stop | None:
     return stop
 
 
-def write_invalid(
-    path: Path, intake: Intake, types: FieldTypes, found: Survey
-) -> None:
+def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:
     """
     Write the refused rows with rule and column, as a run's invalid.csv has them.
 

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # noqa: BLE001  (a bug: say so, with all that helps to mend it)
+    except Exception:
         traceback.print_exc()
         print(
             "batch-updater: this is a bug in batch-updater; the run directory, if "

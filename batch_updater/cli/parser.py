@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from batch_updater import __version__
 from batch_updater.config.options import OPTIONS, Option
 from batch_updater.config.settings import Texts
+from batch_updater.version import __version__
 
 _ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
 _RESUMED = ("target", "pace", "retry", "safety", "output", "credentials")
@@ -158,7 +158,9 @@ def _add_options(
 
 
 def _add_option(group: Any, option: Option) -> None:
-    default = "" if option.default in {None, "false"} else f" (default: {option.default})"
+    default = (
+        "" if option.default in {None, "false"} else f" (default: {option.default})"
+    )
     text = (option.help + default).replace("%", "%%")
     if option.switch:
         group.add_argument(

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from batch_updater.cli.parser import flags_of
@@ -23,6 +24,9 @@ from batch_updater.manifest import (
 )
 from batch_updater.pipeline import Job, conclude
 
+# What belongs to one session of a run, not to the run.
+_NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
+
 
 def resume(arguments: argparse.Namespace) -> int:
     """Send the rows that have no final outcome yet; all others stay as they are."""
@@ -35,8 +39,9 @@ def resume(arguments: argparse.Namespace) -> int:
         as_json = resolved.settings.output is OutputMode.JSON
         print_summary(summary, as_json=as_json)
         return summary.exit_code
-    job = _job(manifest, resolved, pending)
-    job = Job(**{**_fields(job), "resumed": directory, "parent": manifest.parent})
+    job = replace(
+        _job(manifest, resolved, pending), resumed=directory, parent=manifest.parent
+    )
     return perform(job, quiet=arguments.quiet)
 
 
@@ -47,6 +52,24 @@ def retry(arguments: argparse.Namespace) -> int:
     if not failed.any():
         print(f"no row of {directory.path} has failed", file=sys.stderr)
         return 0
-    job = _job(manifest, resolved, failed)
-    job = Job(**{**_fields(job), "parent": str(directory.path)})
+    job = replace(_job(manifest, resolved, failed), parent=str(directory.path))
     return perform(job, quiet=arguments.quiet)
+
+
+def _load(arguments: argparse.Namespace) -> tuple[RunDirectory, Manifest, Resolved]:
+    directory = open_run_directory(Path(arguments.run_directory))
+    manifest = load_manifest(directory)
+    recorded = {k: v for k, v in manifest.settings.items() if k not in _NOT_INHERITED}
+    resolved = resolve(flags_of(arguments), os.environ, recorded=recorded)
+    check_unchanged(manifest.inputs)
+    return directory, manifest, resolved
+
+
+def _job(manifest: Manifest, resolved: Resolved, pending: Selection) -> Job:
+    return Job(
+        settings=resolved.settings,
+        texts=resolved.texts,
+        connection=make_connection(resolved),
+        inputs=manifest.inputs,
+        pending=pending,
+    )

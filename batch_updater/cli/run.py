@@ -23,12 +23,10 @@ from batch_updater.config.settings import Resolved, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
-from batch_updater.files.inputs import Input, resolve_inputs, spool_stdin
+from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
 from batch_updater.intake import Survey
 from batch_updater.pipeline import Announce, Job, execute
 from batch_updater.report.summary import Summary
-
-STDIN = "-"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,26 +82,20 @@ def _conclude_dry_run(survey: Survey, *, as_json: bool) -> int:
 
 def resolve_arguments(arguments: argparse.Namespace) -> Resolved:
     """Return the settings of a command line in this environment."""
-    environ = dict(os.environ)
-    for variable, flag in (
-        (CONFIG_VARIABLE, arguments.config),
-        (PROFILE_VARIABLE, arguments.profile),
-    ):
-        if flag:
-            environ[variable] = flag
+    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
+    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
     return resolve(flags_of(arguments), environ)
 
 
 @contextmanager
 def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, ...]]:
-    """Find the inputs; what comes in on stdin is kept in a file meanwhile."""
+    """Find the inputs; stdin is kept in a file, since it is read twice."""
     if not names:
-        raise UsageError("no input is given", hint="Name files, folders or - for stdin.")
-    kind = resolved.settings.format
-    if STDIN not in names:
-        yield resolve_inputs(names, kind)
-        return
-    if names != [STDIN]:
-        raise UsageError("- (stdin) cannot be mixed with other inputs")
+        raise UsageError(
+            "no input is given", hint="Name files, folders or - for stdin."
+        )
     with TemporaryDirectory(prefix="batch-updater-") as folder:
-        yield (spool_stdin(sys.stdin.buffer, Path(folder) / "stdin", kind),)
+        stdin = Path(folder) / "stdin"
+        if STDIN in names:
+            spool_stdin(sys.stdin.buffer, stdin)
+        yield resolve_inputs(names, resolved.settings.format, stdin=stdin)

@@ -64,7 +64,9 @@ def describe_duration(rows: int, rate: float | None) -> str:
     """Return how long rows take at a rate in requests a second."""
     if rate is None:
         return f"{rows:,} rows, as fast as the service answers"
-    return f"{rows:,} rows take about {format_duration(rows / rate)} at {rate:g} a second"
+    return (
+        f"{rows:,} rows take about {format_duration(rows / rate)} at {rate:g} a second"
+    )
 
 
 def _where(source: str, row_number: int) -> str:

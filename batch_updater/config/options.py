@@ -18,12 +18,14 @@ from batch_updater.config.parsing import (
     parse_duration,
     parse_encoding,
     parse_field,
+    parse_format,
     parse_max_errors,
     parse_name,
     parse_rate,
     parse_share,
     parse_switch,
 )
+from batch_updater.files.formats import InputFormat
 from batch_updater.models import OnDuplicate, OnInvalid
 
 
@@ -85,7 +87,8 @@ OPTIONS: tuple[Option, ...] = (
         group="input",
         help="what the inputs are; auto goes by the file's name",
         default="auto",
-        **_text("auto", "csv", "tsv", "jsonl", "parquet"),
+        parse=parse_format,
+        choices=("auto", *InputFormat),
     ),
     Option(
         name="delimiter",

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from math import ceil, isfinite
 
+from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
 from batch_updater.models import FieldType
 
@@ -113,6 +114,11 @@ def parse_encoding(text: str) -> str:
     except LookupError:
         raise ValueError("no such encoding; utf-8, gb18030 and utf-16 are") from None
     return text
+
+
+def parse_format(text: str) -> InputFormat | None:
+    """Return the format, or None for `auto`."""
+    return None if text == "auto" else InputFormat(text)
 
 
 def parse_field(text: str) -> FieldColumn:

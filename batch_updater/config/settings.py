@@ -18,6 +18,7 @@ from batch_updater.config.options import (
 )
 from batch_updater.config.parsing import MaxErrors
 from batch_updater.errors import UsageError
+from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn
 from batch_updater.models import OnDuplicate, OnInvalid
 
@@ -36,7 +37,7 @@ class Settings:
     The rooms below are given single values, never this.
     """
 
-    format: str
+    format: InputFormat | None
     delimiter: str | None
     encoding: str
     limit: int | None

@@ -1,7 +1,7 @@
 """What the workers take from: batches in, one item at a time out, never ahead."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.models import Result, Task
@@ -46,7 +46,7 @@ class Feed:
             return True
 
 
-async def read_in_thread(batches: Iterable[Batch]) -> AsyncIterator[Batch]:
+async def read_in_thread(batches: Iterable[Batch]) -> AsyncGenerator[Batch, None]:
     """
     Read batches in a thread, one ahead of the workers.
 

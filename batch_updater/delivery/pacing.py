@@ -4,13 +4,19 @@ When the next attempt may start.
 Two parts, because neither holds alone. An AsyncLimiter with a bucket of two
 spaces the starts, and lets a late wake-up catch up. It is a leaky bucket, so
 after a pause it would let a burst through on top of a full second; the log of
-the last starts refuses that: a start is allowed when the one that many starts
-ago is more than a window old.
+the last starts refuses that: of as many starts as a second allows, the oldest
+must be a window old before the next one goes.
+
+The server counts arrivals, not starts, and a request that was held up on its way
+arrives closer to those behind it. How long it was held up is known once it is
+answered: at most its round trip less the shortest one seen. So its place in the
+log is given away that much later.
 """
 
 import asyncio
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiolimiter import AsyncLimiter
@@ -18,13 +24,25 @@ from aiolimiter import AsyncLimiter
 from batch_updater.delivery.gate import Gate
 
 _SPACING_BURST = 0.02  # of a second's starts, at least two
+_MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
+
+
+@dataclass(slots=True)
+class Slot:
+    """One start: when it was granted, and by how much its arrival may be late."""
+
+    started: float
+    late: float = math.inf
 
 
 class Pacer(Protocol):
-    """What the sender asks before each attempt."""
+    """What the sender asks before each attempt, and tells after it."""
 
-    async def start(self) -> bool:
-        """Wait for the next start; False when the run is draining instead."""
+    async def start(self) -> Slot | None:
+        """Wait for the next start; None when the run is draining instead."""
+
+    def landed(self, slot: Slot) -> None:
+        """Take note that the attempt has been answered."""
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
@@ -37,11 +55,14 @@ class Unpaced:
         self._gate = gate
         self._not_before = 0.0
 
-    async def start(self) -> bool:
+    async def start(self) -> Slot | None:
         """Return at once, unless the service asked for a pause."""
         while (delay := self._not_before - _now()) > 0 and not self._gate.closed:
             await self._gate.sleep(delay)
-        return not self._gate.closed
+        return None if self._gate.closed else Slot(_now())
+
+    def landed(self, slot: Slot) -> None:
+        """Do nothing: nobody waits for the slot."""
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
@@ -56,9 +77,8 @@ class RatePacer:
         rate: starts a second; a fraction below one means a start every 1/rate s.
             With a fractional rate the whole number above it is the cap of a
             single second, and the rate itself the cap of the mean.
-        headroom: by how much of itself the window is longer than a second, so
-            that requests that catch up with one another on the way stay within
-            the server's window.
+        headroom: by how much of itself the window is longer than a second, at
+            the least; requests seen to be late make it longer, up to 2.5 %.
         gate: where to wait.
     """
 
@@ -66,23 +86,33 @@ class RatePacer:
         starts = math.ceil(rate)
         burst = max(2, math.ceil(starts * _SPACING_BURST))
         self._gate = gate
-        self._window = starts / rate * (1 + headroom)
+        self._window = starts / rate
+        self._least_late = self._window * headroom
+        self._most_late = max(self._least_late, self._window * _MOST_LATE)
         self._poll = 0.5 / rate
         self._spacing = AsyncLimiter(burst, burst / rate)
-        self._starts: deque[float] = deque(maxlen=starts)
+        self._slots: deque[Slot] = deque(maxlen=starts)
+        self._shortest_trip = math.inf
         self._not_before = 0.0
         self._turn = asyncio.Lock()
 
-    async def start(self) -> bool:
+    async def start(self) -> Slot | None:
         """Wait for the next start, first come first served."""
         async with self._turn:
             while not self._gate.closed and (delay := self._delay()) > 0:
                 await self._gate.sleep(delay)
             if self._gate.closed:
-                return False
+                return None
             await self._spacing.acquire()  # has capacity: nobody else has the turn
-            self._starts.append(_now())
-            return True
+            slot = Slot(_now())
+            self._slots.append(slot)
+            return slot
+
+    def landed(self, slot: Slot) -> None:
+        """Take note that the attempt has been answered."""
+        trip = _now() - slot.started
+        self._shortest_trip = min(self._shortest_trip, trip)
+        slot.late = trip - self._shortest_trip
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
@@ -90,8 +120,10 @@ class RatePacer:
 
     def _delay(self) -> float:
         not_before = self._not_before
-        if len(self._starts) == self._starts.maxlen:
-            not_before = max(not_before, self._starts[0] + self._window)
+        if len(self._slots) == self._slots.maxlen:
+            oldest = self._slots[0]
+            late = min(max(oldest.late, self._least_late), self._most_late)
+            not_before = max(not_before, oldest.started + self._window + late)
         delay = not_before - _now()
         if delay <= 0 and not self._spacing.has_capacity():
             return self._poll

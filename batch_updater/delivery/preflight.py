@@ -42,10 +42,11 @@ async def show_face_set(
         RunRefused: the service refuses, does not know it, or cannot be reached.
     """
     attempt, spent, renewed = 0, 0.0, False
-    while await pacer.start():
+    while slot := await pacer.start():
         attempt += 1
         version = service.credentials_version
         reply = await service.show_face_set(face_set_name)
+        pacer.landed(slot)
         if reply.status == 200 and not read_error(reply.body):
             return _read(reply, face_set_name)
         judgement = judge_error(reply)

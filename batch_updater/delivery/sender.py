@@ -85,9 +85,10 @@ class Sender:
         body = encode_update(task.update)
         tries = _Tries()
         try:
-            while await self.pacer.start():
+            while slot := await self.pacer.start():
                 version = self.service.credentials_version
                 judgement = await self._attempt(task, body, tries)
+                self.pacer.landed(slot)
                 if await self._is_final(judgement, version, tries):
                     break
         except asyncio.CancelledError:

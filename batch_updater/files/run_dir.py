@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,12 @@ class RunDirectory:
     def spool(self) -> Path:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
+
+    def keep_spooled(self, path: Path) -> Path:
+        """Move what came in on stdin into the directory; return where it is."""
+        if path != self.spool.absolute():
+            shutil.move(path, self.spool)
+        return self.spool.absolute()
 
     def read_manifest(self) -> dict[str, Any]:
         """Return run.json; RunDirectoryError when it is none of ours."""

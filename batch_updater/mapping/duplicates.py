@@ -96,6 +96,7 @@ class Suspects:
         starts = np.r_[True, (first[1:] != first[:-1]) | (second[1:] != second[:-1])]
         return _refuse(ordinals, starts, policy)
 
+
 def _refuse(
     ordinals: Ordinals, starts: npt.NDArray[np.bool_], policy: OnDuplicate
 ) -> Refused:

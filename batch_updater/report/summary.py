@@ -131,7 +131,8 @@ class Summary:
     Args:
         errors: by code or rule, most frequent first.
         seconds: time between first start and last answer, sessions added up.
-        achieved_rate: attempts a second over that time, or None.
+        achieved_rate: attempts a second over that time (at least one second), or
+            None when nothing was sent.
         busiest_second: most attempts that started in any sliding second.
         latency: p50, p95 and p99 in seconds.
         note: what could not be made, or empty.
@@ -241,7 +242,7 @@ class SummaryBuilder:
             "attempts": self.tally.attempts,
             "throttled": self.tally.throttled,
             "ambiguous": self._ambiguous,
-            "achieved_rate": self.tally.attempts / seconds if seconds else None,
+            "achieved_rate": self.tally.attempts / max(seconds, 1.0) if spans else None,
             "busiest_second": self._busiest.most(),
             "latency": {f"p{q}": self._latency.at(q / 100) for q in (50, 95, 99)},
             "seconds": seconds,

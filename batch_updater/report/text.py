@@ -25,10 +25,14 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield "errors"
     for error in summary.errors:
         yield from _error_lines(error)
+    yield from _end_lines(summary)
+
+
+def _end_lines(summary: Summary) -> Iterator[str]:
     if summary.stop:
         yield f"stopped     {printable(summary.stop.message)}"
         if summary.stop.hint:
-            yield f"            {summary.stop.hint}"
+            yield f"            {printable(summary.stop.hint)}"
     if summary.note:
         yield f"note        {printable(summary.note)}"
     if summary.next_command:

@@ -1,0 +1,78 @@
+"""`results`: what happened to one row or face, or all views of a run again."""
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from batch_updater.cli.parser import flags_of
+from batch_updater.cli.show import print_json, print_summary
+from batch_updater.config.options import OutputMode
+from batch_updater.config.settings import resolve
+from batch_updater.errors import UsageError
+from batch_updater.files.journal import encode_result, format_time
+from batch_updater.files.run_dir import open_run_directory
+from batch_updater.frs.codes import find_code
+from batch_updater.manifest import load_manifest
+from batch_updater.models import Result
+from batch_updater.report.text import printable
+from batch_updater.views import find_results, read_stop, write_views
+
+
+def results(arguments: argparse.Namespace) -> int:
+    """Answer for a row or a face, or write the views; 1 when nothing is recorded."""
+    directory = open_run_directory(Path(arguments.run_directory))
+    manifest = load_manifest(directory)
+    resolved = resolve(flags_of(arguments), os.environ, recorded=manifest.settings)
+    as_json = resolved.settings.output is OutputMode.JSON
+    if arguments.row is None and arguments.face is None:
+        stop = read_stop(directory)
+        summary = write_views(directory, manifest, resolved.settings, stop)
+        print_summary(summary, as_json=as_json)
+        return 0
+    if arguments.row is not None and not _has_row(
+        arguments.row, manifest.rows.values()
+    ):
+        rows = max(manifest.rows.values())
+        raise UsageError(f"--row {arguments.row}: rows go from 1 to {rows:,}")
+    found = list(
+        find_results(directory, row_number=arguments.row, face_id=arguments.face)
+    )
+    _show(found, as_json=as_json)
+    return 0 if found else 1
+
+
+def _has_row(row_number: int, counts: Iterable[int]) -> bool:
+    return any(1 <= row_number <= count for count in counts)
+
+
+def _show(found: list[Result], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"results": [encode_result(result) for result in found]})
+        return
+    if not found:
+        print("no outcome is recorded: it was not sent, or not in this run")
+    for result in found:
+        for line in _story(result):
+            print(line)
+
+
+def _story(result: Result) -> Iterator[str]:
+    where = f"{result.source} row {result.row_number}"
+    yield printable(f"{where}, face {result.face_id or '(none)'}: {result.outcome}")
+    for number, attempt in enumerate(result.attempts, 1):
+        answer = attempt.status or "no answer"
+        yield (
+            f"  attempt {number}  {format_time(attempt.started_at)}  "
+            f"{attempt.latency * 1000:.0f} ms  {answer}  {printable(attempt.code)}"
+        )
+    if result.error_msg:
+        said = result.error_code or f"{result.rule} ({result.column})"
+        yield printable(f"  {said}: {result.error_msg}")
+    entry = find_code(result.error_code)
+    if entry:
+        yield f"  do: {entry.remedy}"
+    if result.ambiguous:
+        yield "  an attempt ended without an answer: it may have been applied"
+    if result.request_id:
+        yield printable(f"  request id {result.request_id}")

@@ -1,0 +1,117 @@
+"""CSV and TSV: read fast by pyarrow, explained and double-checked by csv."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from batch_updater.errors import InputError
+from batch_updater.files.chunk import Chunk, ReadOptions, arrow_chunk
+from batch_updater.files.csv_faults import count_rows, delimiter_of
+from batch_updater.files.inputs import Input
+from batch_updater.files.text import open_text
+
+
+def read(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk]:
+    """
+    The rows as text, an empty cell as ``""``; blank lines are no rows.
+
+    Args:
+        verify: also refuse what pyarrow would read without complaint although
+            it is no proper CSV; for the first time a file is read.
+    """
+    with open_text(source, options) as text:
+        body: io.BufferedReader = io.BufferedReader(text, options.block_bytes)
+        header = _header(body, source, options)
+        row = 1
+        for batch in _batches(body, len(header), source, options):
+            yield arrow_chunk(source.name, row, header, batch)
+            row += batch.num_rows
+        # Only quotes and single CRs are read in more than one way, so a file
+        # without them (most are) need not be read again.
+        if verify and (text.has_quotes or text.has_lone_returns):
+            _compare(row - 1, source, options)
+
+
+def read_names(source: Input, options: ReadOptions) -> tuple[str, ...]:
+    """The cells of the header line, exactly as written."""
+    with open_text(source, options) as text:
+        return _header(io.BufferedReader(text, options.block_bytes), source, options)
+
+
+def _header(
+    body: io.BufferedReader, source: Input, options: ReadOptions
+) -> tuple[str, ...]:
+    lines = (line.decode() for line in iter(body.readline, b""))
+    delimiter = delimiter_of(source, options)
+    try:
+        record = next(filter(None, csv.reader(lines, delimiter=delimiter, strict=True)))
+    except StopIteration:
+        raise InputError(
+            f"{source.name}: is empty: there is no header line",
+            hint="The first line must name the columns.",
+        ) from None
+    except csv.Error as error:
+        raise _explained(error, source, options) from error
+    return tuple(record)
+
+
+def _batches(
+    body: io.BufferedReader, width: int, source: Input, options: ReadOptions
+) -> Iterator[Any]:
+    if not body.peek(1):
+        return  # pyarrow would call it an empty file
+    try:
+        with _open(body, width, source, options) as reader:
+            yield from reader
+    except (pa.ArrowException, OSError) as error:
+        raise _explained(error, source, options) from error
+
+
+def _open(
+    body: io.BufferedReader, width: int, source: Input, options: ReadOptions
+) -> Any:
+    names = [str(i) for i in range(width)]
+    return arrow_csv.open_csv(
+        body,
+        arrow_csv.ReadOptions(
+            # one thread reads millions of rows a second, and keeps their order
+            use_threads=False,
+            block_size=options.block_bytes,
+            column_names=names,
+        ),
+        arrow_csv.ParseOptions(
+            delimiter=delimiter_of(source, options),
+            newlines_in_values=True,
+            ignore_empty_lines=True,
+        ),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            null_values=[],
+        ),
+    )
+
+
+def _explained(error: Exception, source: Input, options: ReadOptions) -> InputError:
+    # neither pyarrow nor csv names the line and what to do, so look again
+    try:
+        count_rows(source, options)
+    except InputError as explained:
+        return explained
+    return InputError(
+        f"{source.name}: cannot be read as {source.format} ({error})",
+        hint="Check --format and --delimiter.",
+    )
+
+
+def _compare(rows: int, source: Input, options: ReadOptions) -> None:
+    counted = count_rows(source, options)
+    if counted != rows:
+        raise InputError(
+            f"{source.name}: can be read as {rows} rows or as {counted}",
+            hint='Quote cells with line ends in them, and write a quote as "".',
+        )
