@@ -11,7 +11,8 @@ from batch_updater.errors import BatchUpdaterError, RunStopped
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
-    arguments = make_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = make_parser(words[0] if words else "").parse_args(words)
     try:
         code: int = arguments.command(arguments)
         sys.stdout.flush()

@@ -16,6 +16,13 @@ _EPILOG = (
     "like-this in batch-updater.toml; flag > environment > file > default. The token "
     "is never a flag: put it into BATCH_UPDATER_TOKEN or into --token-file."
 )
+_USAGE = {
+    "run": "%(prog)s INPUT... --face-set NAME [flags]",
+    "check": "%(prog)s INPUT... [flags]",
+    "resume": "%(prog)s RUN_DIR [flags]",
+    "retry": "%(prog)s RUN_DIR [flags]",
+    "results": "%(prog)s RUN_DIR [--row N | --face ID] [flags]",
+}
 _TITLES = {
     "input": "input",
     "mapping": "columns",
@@ -28,8 +35,14 @@ _TITLES = {
 }
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser; each command's function is in `command`."""
+def make_parser(chosen: str = "") -> argparse.ArgumentParser:
+    """
+    Return the parser; each command's function is in `command`.
+
+    Args:
+        chosen: the first word of the command line. The emulator brings its own
+            flags and a web server with them, which other commands need not load.
+    """
     parser = argparse.ArgumentParser(
         prog="batch-updater",
         description="Bulk updates of face metadata in Huawei Cloud FRS: paced, "
@@ -43,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_retry(commands)
     _add_results(commands)
-    _add_emulator(commands)
+    _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
 
@@ -100,11 +113,12 @@ def _add_results(commands: Any) -> None:
     command.set_defaults(command=_later("results", "results"))
 
 
-def _add_emulator(commands: Any) -> None:
-    from batch_updater.emulator.command import add_arguments  # noqa: PLC0415
-
+def _add_emulator(commands: Any, *, flags: bool) -> None:
     command = _command(commands, "emulator", "a local FRS for rehearsals and tests")
-    add_arguments(command)
+    if flags:
+        from batch_updater.emulator.command import add_arguments  # noqa: PLC0415
+
+        add_arguments(command)
     command.set_defaults(command=_later("emulator", "emulator"))
 
 
@@ -113,6 +127,7 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
+        usage=_USAGE.get(name),
         epilog=None if name == "emulator" else _EPILOG,
         allow_abbrev=False,
     )
