@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from batch_updater.errors import InputError
 from batch_updater.files.inputs import Input
-from batch_updater.files.source import Chunk, ReadOptions, read, read_header
+from batch_updater.files.source import (
+    Chunk,
+    ReadOptions,
+    delimiter_hint,
+    read,
+    read_header,
+)
 from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import (
     BoundColumns,
@@ -68,13 +74,20 @@ class Intake:
         own: dict[str, FieldType] = {}
         for source in self.inputs:
             header = read_header(source, self.options)
-            columns = bind(header.names, self.mapping, source.name)
+            columns = self._bind_first(header.names, source.name)
             bound += columns.fields
             for column in columns.fields:
                 kind = header.types[column.index]
                 if kind is not None and own.setdefault(column.name, kind) != kind:
                     own[column.name] = _widest(own[column.name], kind)
         return resolve_types(bound, self.mapping.fields, declared, own)
+
+    def _bind_first(self, names: tuple[str, ...], source: str) -> BoundColumns:
+        try:
+            return bind(names, self.mapping, source)
+        except InputError as error:
+            hint = delimiter_hint(names) or error.hint
+            raise InputError(error.message, hint=hint) from None
 
     def rows(self, *, verify: bool = False) -> Iterator["Rows"]:
         """Yield chunks with their columns bound, up to the limit."""

@@ -76,7 +76,7 @@ def count_rows(source: Input, options: ReadOptions) -> int:
     delimiter = delimiter_of(source, options)
     header: list[str] = []
     rows, before = -1, 0
-    with _lines(source, options) as lines, _field_limit(options.block_bytes):
+    with _lines(source, options) as lines, field_limit(options.block_bytes):
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             for record in reader:
@@ -128,7 +128,8 @@ def _lines(source: Input, options: ReadOptions) -> Iterator[io.TextIOWrapper]:
 
 
 @contextmanager
-def _field_limit(characters: int) -> Iterator[None]:
+def field_limit(characters: int) -> Iterator[None]:
+    """The csv module's limit for one cell, which is global, set for a while."""
     before = csv.field_size_limit(characters)
     try:
         yield

@@ -37,7 +37,11 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            said = f"cannot write {path}: {error.strerror}"
+            raise RunDirectoryError(said) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -200,7 +204,10 @@ class OutcomeIndex:
         self._offsets = np.full(layout.total, -1, dtype=np.int64)
         self._file = _open_journal(path)
         size = os.fstat(self._file.fileno()).st_size
-        self._map = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ)
+        # What is empty cannot be mapped, and nothing will be asked of it.
+        self._map = mmap.mmap(
+            self._file.fileno() if size else -1, size or 1, access=mmap.ACCESS_READ
+        )
 
     def note(self, record: Record) -> None:
         """Take a line of the journal; the last line of a row counts."""

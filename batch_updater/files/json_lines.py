@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Never
@@ -14,6 +15,7 @@ from batch_updater.files.inputs import Input
 from batch_updater.files.text import excerpt, open_text
 
 MAX_KEYS = 1000
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read(source: Input, options: ReadOptions) -> Iterator[Chunk]:
@@ -63,7 +65,7 @@ def _records(source: Input, options: ReadOptions) -> Iterator[dict[str, Any]]:
 def _record(line: str, number: int, source: Input) -> dict[str, Any]:
     try:
         record = _DECODER.decode(line)
-        if "\\u" in line:
+        if _SURROGATE.search(line):
             json.dumps(record, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _bad_line(_words(error), line, number, source) from error

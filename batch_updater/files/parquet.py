@@ -132,5 +132,5 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(len(PARQUET_MAGIC))
-        stream.seek(max(0, size - len(PARQUET_MAGIC)))
+        stream.seek(max(len(PARQUET_MAGIC), size - len(PARQUET_MAGIC)))
         return head, stream.read()

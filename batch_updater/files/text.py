@@ -35,6 +35,8 @@ class Utf8Stream(io.RawIOBase):
             "utf-8" if self._is_utf8 else encoding
         )()
         self._block_bytes = block_bytes
+        # a byte of another encoding may become three of UTF-8
+        self._read_bytes = block_bytes if self._is_utf8 else max(block_bytes // 3, 1)
         self._ready = memoryview(b"")
         self._bytes = 0  # taken from the file
         self._lines = 0  # ends of lines seen
@@ -62,7 +64,7 @@ class Utf8Stream(io.RawIOBase):
 
     def _next_block(self) -> bytes:
         while True:
-            data = self._plain.read(self._block_bytes)
+            data = self._plain.read(self._read_bytes)
             if not self._bytes and self._is_utf8:
                 self._refuse_utf16(data)
             block = self._decoded(data)

@@ -10,7 +10,7 @@ from pyarrow import csv as arrow_csv
 
 from batch_updater.errors import InputError
 from batch_updater.files.chunk import Chunk, ReadOptions, arrow_chunk
-from batch_updater.files.csv_faults import count_rows, delimiter_of
+from batch_updater.files.csv_faults import count_rows, delimiter_of, field_limit
 from batch_updater.files.inputs import Input
 from batch_updater.files.text import open_text
 
@@ -46,9 +46,10 @@ def _header(
     body: io.BufferedReader, source: Input, options: ReadOptions
 ) -> tuple[str, ...]:
     lines = (line.decode() for line in iter(body.readline, b""))
-    delimiter = delimiter_of(source, options)
+    records = csv.reader(lines, delimiter=delimiter_of(source, options), strict=True)
     try:
-        record = next(filter(None, csv.reader(lines, delimiter=delimiter, strict=True)))
+        with field_limit(options.block_bytes):
+            return tuple(next(filter(None, records)))
     except StopIteration:
         raise InputError(
             f"{source.name}: is empty: there is no header line",
@@ -56,7 +57,6 @@ def _header(
         ) from None
     except csv.Error as error:
         raise _explained(error, source, options) from error
-    return tuple(record)
 
 
 def _batches(
