@@ -255,5 +255,5 @@ def test_python_blocks_run(
             exec(compile(block, "README", "exec"), {"url": url, "folder": tmp_path})  # noqa: S102
     printed = capsys.readouterr().out
 
-    assert "1 of 50" in printed
+    assert "50 of 50" in printed
     assert "1 iexEBb6t updated" in printed
