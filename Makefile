@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PINNED := $(VENV)/.pinned
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -12,11 +13,14 @@ help: ## list the targets
 
 install: $(READY) ## the virtual environment in .venv, pinned by .ci/requirements.txt
 
-$(READY): .ci/requirements.txt pyproject.toml
+$(READY): $(PINNED) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PINNED): .ci/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 lock: ## renew .ci/requirements.txt (needs uv)
