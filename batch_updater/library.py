@@ -13,7 +13,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
-from itertools import islice
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -29,7 +28,14 @@ from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.preflight import show_face_set
 from batch_updater.delivery.sender import Clock, Sender
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import RunStopped, UsageError
+from batch_updater.errors import (
+    JournalFailed,
+    RunRefused,
+    RunStopped,
+    TimeWindowOver,
+    TooManyErrors,
+    UsageError,
+)
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import make_task
@@ -38,7 +44,10 @@ from batch_updater.pipeline import Job, execute, open_service, retry_policy
 from batch_updater.report.summary import Summary
 
 Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
-_BATCH = 256
+_STOPS: Mapping[str, type[RunStopped]] = {
+    kind.name: kind
+    for kind in (RunRefused, TooManyErrors, JournalFailed, TimeWindowOver)
+}
 
 
 def run(
@@ -74,8 +83,9 @@ def run(
     summary = asyncio.run(_execute(job))
     if summary is None:
         raise UsageError("dry_run has no summary", hint="Use batch-updater check.")
-    if summary.stop:
-        raise RunStopped(summary.stop.message, hint=summary.stop.hint, summary=summary)
+    if stop := summary.stop:
+        kind = _STOPS.get(stop.name, RunStopped)
+        raise kind(stop.message, hint=stop.hint, summary=summary)
     return summary
 
 
@@ -126,14 +136,14 @@ async def update_faces(
 
     Args:
         updates: any iterable or asynchronous iterable; it is read as fast as
-            updates can be sent and results are taken, never further ahead than a
-            few hundred.
+            updates can be sent and results are taken, and never further ahead.
         settings: flags of `run` about target, pace, retry and credentials.
 
     Raises:
         UsageError: a setting is missing or wrong.
         RunRefused: the service refuses all of it; raised after the results of
-            what was in flight. Updates that were not sent have no result.
+            what was in flight. Updates that were not sent have no result, or
+            one that says `unprocessed`.
     """
     resolved = _resolve(token, settings)
     options, connection = resolved.settings, make_connection(resolved)
@@ -196,9 +206,8 @@ async def _batches(
         async for update in updates:
             yield (make(update),)
         return
-    iterator = iter(updates)
-    while batch := [make(update) for update in islice(iterator, _BATCH)]:
-        yield batch
+    # Lazily: whoever takes the next update reads it, and nobody reads ahead.
+    yield (make(update) for update in updates)
 
 
 def _resolve(token: str | None, settings: Mapping[str, Any]) -> Resolved:

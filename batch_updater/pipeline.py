@@ -44,7 +44,7 @@ from batch_updater.files.journal import Journal, format_time, select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.frs.client import FrsClient, open_client
 from batch_updater.intake import Intake, Selection, Survey, make_items, survey
-from batch_updater.manifest import Manifest, ended, make_intake
+from batch_updater.manifest import Manifest, ended, load_manifest, make_intake
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import hash_id
 from batch_updater.models import FieldType, OnDuplicate, OnInvalid
@@ -126,7 +126,7 @@ async def execute(
     pacer = make_pacer(settings.rate, settings.headroom, signals.gate)
     async with open_service(settings, job.connection) as client:
         outlet = Outlet(client, pacer, signals)
-        ready = await _prepare(job, outlet)
+        ready = await _prepare_or_leave(job, outlet)
         announce(ready.found)
         _refuse_if_asked(ready.found, settings)
         if settings.dry_run:
@@ -184,6 +184,19 @@ async def _ask_face_set(settings: Settings, outlet: Outlet) -> dict[str, FieldTy
     return dict(face_set.fields)
 
 
+async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
+    """Prepare; a second signal does not wait for what the first one waits for."""
+    preparing = asyncio.ensure_future(_prepare(job, outlet))
+    try:
+        with outlet.signals.cutting_off(preparing.cancel):
+            await asyncio.wait([preparing])
+    finally:
+        preparing.cancel()
+    if preparing.cancelled() and outlet.signals.gate.reason:
+        raise outlet.signals.gate.reason
+    return preparing.result()
+
+
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
     declared = await _ask_face_set(settings, outlet)
@@ -209,7 +222,7 @@ def _refuse_if_asked(found: Survey, settings: Settings) -> None:
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
     inputs = tuple(
         replace(source, path=directory.keep_spooled(source.path))
-        if source.name == STDIN
+        if source.name == STDIN and not ready.job.parent  # a parent keeps its own
         else source
         for source in ready.intake.inputs
     )
@@ -221,7 +234,7 @@ def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Man
     manifest = Manifest(
         tool_version=__version__,
         run_id=directory.run_id,
-        created_at=format_time(datetime.now(UTC).timestamp()),
+        created_at=_created_at(job),
         settings=job.texts,
         inputs=tuple(ready.intake.inputs),
         rows=ready.found.rows,
@@ -229,12 +242,20 @@ def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Man
         header=ready.found.header,
         parent=job.parent,
     )
-    manifest.save(directory)
     command = "resume" if job.resumed else "retry" if job.parent else "run"
     journal.note("session", {"command": command, "version": __version__})
     if job.pending is not None and not job.resumed:
         journal.note("selection", {"rows": select_rows(job.pending)})
+    # Last: with run.json there, but no selection, a resume would send all rows.
+    journal.sync()
+    manifest.save(directory)
     return manifest
+
+
+def _created_at(job: Job) -> str:
+    if job.resumed:
+        return load_manifest(job.resumed).created_at
+    return format_time(datetime.now(UTC).timestamp())
 
 
 async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | None:
@@ -251,11 +272,19 @@ async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | Non
         ) as pool,
     ):
         with outlet.signals.cutting_off(pool.cut_off), _time_window(gate, settings):
-            async for result in pool:
-                journal.write(result)
-                tally.add(result)
-                _stop_on_errors(tally, rows, gate, settings)
+            try:
+                async for result in pool:
+                    journal.write(result)
+                    tally.add(result)
+                    _stop_on_errors(tally, rows, gate, settings)
+            except InputError as error:  # raised once all that was read has landed
+                gate.close(_input_lost(error))
     return as_stop(gate.reason)
+
+
+def _input_lost(error: InputError) -> RunStopped:
+    said = f"the input changed while it was being sent: {error.message}"
+    return RunStopped(said, hint="Put the file back as it was, then resume.")
 
 
 def _pending(ready: Ready) -> Selection:

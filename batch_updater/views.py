@@ -1,5 +1,6 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def _summarise(
         face_set_name=settings.face_set or "",
         read=tally.outcomes.total(),
         outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
-        errors=tuple(builder.errors(_remedies(builder.codes))),
+        errors=tuple(builder.errors(_remedy)),
         rate=settings.rate,
         exit_code=exit_code,
         stop=stop,
@@ -151,24 +152,30 @@ def _summarise(
     )
 
 
-def _remedies(codes: set[str]) -> dict[str, str]:
-    invalid = "mend these rows in invalid.csv"
-    entries = {code: find_code(code) for code in codes}
-    return {code: entry.remedy if entry else invalid for code, entry in entries.items()}
+def _remedy(code: str, outcome: Outcome) -> str:
+    entry = find_code(code)
+    if entry:
+        return entry.remedy
+    if outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
+        return "mend these rows in invalid.csv"
+    return "send the failed rows again later with retry"
 
 
 def _next_command(
     directory: RunDirectory, settings: Settings, builder: SummaryBuilder
 ) -> str:
-    outcomes = builder.tally.outcomes
+    outcomes, path = builder.tally.outcomes, directory.path
+    target = ["--face-set", settings.face_set or ""]
+    words: list[str] = []
     if outcomes[Outcome.UNPROCESSED]:
-        return f"batch-updater resume {directory.path}"
-    if outcomes[Outcome.FAILED]:
-        return f"batch-updater retry {directory.path}"
-    if outcomes[Outcome.INVALID]:
-        path = directory.path / "invalid.csv"
-        return f"batch-updater run {path} --face-set {settings.face_set}"
-    return ""
+        words = ["resume", str(path)]
+    elif builder.worth_retrying:
+        words = ["retry", str(path)]
+    elif outcomes[Outcome.FAILED]:  # once these rows have been mended
+        words = ["run", str(path / "failed.csv"), *target]
+    elif outcomes[Outcome.INVALID]:
+        words = ["run", str(path / "invalid.csv"), *target]
+    return shlex.join(["batch-updater", *words]) if words else ""
 
 
 def read_stop(directory: RunDirectory) -> Stop | None:

@@ -1,6 +1,6 @@
 """The command: the only place that reads argv, prints and exits."""
 
-import os
+import argparse
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = make_parser(words[0] if words else "").parse_args(words)
+    code = 0
     try:
-        code: int = arguments.command(arguments)
+        code = arguments.command(arguments)
         sys.stdout.flush()
     except BatchUpdaterError as error:
-        return _report(error, as_json=getattr(arguments, "output", None) == "json")
+        return _report(error, arguments)
     except KeyboardInterrupt:
-        print("batch-updater: stopped by SIGINT; nothing was sent", file=sys.stderr)
+        print("batch-updater: stopped by SIGINT", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader has gone; the run itself has ended and is recorded. Python
-        # would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        from batch_updater.cli.show import leave_stdout  # noqa: PLC0415
+
+        leave_stdout()
     except Exception:
         traceback.print_exc()
         print(
@@ -37,15 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _report(error: BatchUpdaterError, *, as_json: bool) -> int:
+def _report(error: BatchUpdaterError, arguments: argparse.Namespace) -> int:
+    from batch_updater.cli.show import print_json, wants_json  # noqa: PLC0415
     from batch_updater.report.text import printable  # noqa: PLC0415
 
     code = error.code if isinstance(error, RunStopped) else error.exit_code
     print(f"batch-updater: error: {printable(error.message)}", file=sys.stderr)
     if error.hint:
         print(f"  {printable(error.hint)}", file=sys.stderr)
-    if as_json:
-        from batch_updater.cli.show import print_json  # noqa: PLC0415
-
+    if wants_json(arguments):
         print_json({"error": error.message, "hint": error.hint, "exit_code": code})
     return code

@@ -45,7 +45,7 @@ def _show(found: Survey, settings: Settings) -> None:
         seconds = None if settings.rate is None else found.clean / settings.rate
         print_json({**found.as_json(), "rate": settings.rate, "duration_s": seconds})
         return
-    for line in survey_lines(found, settings.rate):
+    for line in survey_lines(found, settings.rate, found.clean):
         print(line)
     for rule, count in found.rules.most_common():
         print(f"  {count:>8,}  {rule}")

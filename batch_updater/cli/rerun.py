@@ -8,7 +8,7 @@ from pathlib import Path
 
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import print_summary
+from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
@@ -34,7 +34,7 @@ def resume(arguments: argparse.Namespace) -> int:
     with Journal(directory.journal):  # nobody else may be writing to it
         pending = pending_rows(directory, manifest.layout)
     if not pending.any():
-        print("nothing is left to send; the views are made again", file=sys.stderr)
+        _note("nothing is left to send; the views are made again", arguments)
         summary = conclude(directory, manifest, resolved.settings, None)
         as_json = resolved.settings.output is OutputMode.JSON
         print_summary(summary, as_json=as_json)
@@ -50,10 +50,17 @@ def retry(arguments: argparse.Namespace) -> int:
     directory, manifest, resolved = _load(arguments)
     failed = failed_rows(directory, manifest.layout)
     if not failed.any():
-        print(f"no row of {directory.path} has failed", file=sys.stderr)
+        _note(f"no row of {directory.path} has failed", arguments)
+        if resolved.settings.output is OutputMode.JSON:
+            print_json({"read": 0, "exit_code": 0})
         return 0
     job = replace(_job(manifest, resolved, failed), parent=str(directory.path))
     return perform(job, quiet=arguments.quiet)
+
+
+def _note(said: str, arguments: argparse.Namespace) -> None:
+    if not arguments.quiet:
+        print(said, file=sys.stderr)
 
 
 def _load(arguments: argparse.Namespace) -> tuple[RunDirectory, Manifest, Resolved]:

@@ -55,13 +55,14 @@ def perform(job: Job, *, quiet: bool) -> int:
     def announce(survey: Survey) -> None:
         found.append(survey)
         if not quiet:
-            note_survey(survey, job.settings.rate)
+            note_survey(survey, job.settings.rate, _rows_to_send(job, survey))
             sys.stderr.flush()
 
     as_json = job.settings.output is OutputMode.JSON
     summary = asyncio.run(_with_signals(job, announce))
     if summary is None:
-        return _conclude_dry_run(found[0], as_json=as_json)
+        rows = _rows_to_send(job, found[0])
+        return _conclude_dry_run(found[0], rows, as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
 
@@ -72,11 +73,17 @@ async def _with_signals(job: Job, announce: Announce) -> Summary | None:
         return await execute(job, signals, announce)
 
 
-def _conclude_dry_run(survey: Survey, *, as_json: bool) -> int:
+def _rows_to_send(job: Job, survey: Survey) -> int:
+    if job.pending is None:
+        return survey.clean
+    return min(survey.clean, int(job.pending.sum()))
+
+
+def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     if as_json:
         print_json(survey.as_json())
     else:
-        print(f"dry run     {survey.clean:,} rows would be sent; nothing was")
+        print(f"dry run     {rows:,} rows would be sent; nothing was")
     return 1 if survey.invalid + survey.duplicates else 0
 
 

@@ -1,12 +1,14 @@
 """What commands print: stdout carries data and summary, stderr all the rest."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
+from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved
 from batch_updater.intake import Survey
 from batch_updater.mapping.rules import Problem
@@ -22,10 +24,14 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
     """Print a run's summary."""
-    if as_json:
-        print_json(summary.as_json())
-    else:
-        print(render_summary(summary), end="")
+    try:
+        if as_json:
+            print_json(summary.as_json())
+        else:
+            print(render_summary(summary), end="")
+        sys.stdout.flush()
+    except BrokenPipeError:  # what the run came to is still its exit code
+        leave_stdout()
 
 
 def print_config(resolved: Resolved) -> None:
@@ -34,14 +40,14 @@ def print_config(resolved: Resolved) -> None:
         print(f"{name:<20}{value or '-':<28}{origin}")
 
 
-def note_survey(survey: Survey, rate: float | None) -> None:
+def note_survey(survey: Survey, rate: float | None, rows: int) -> None:
     """Tell on stderr what the check found, before anything is sent."""
-    for line in survey_lines(survey, rate):
+    for line in survey_lines(survey, rate, rows):
         print(line, file=sys.stderr)
 
 
-def survey_lines(survey: Survey, rate: float | None) -> Iterator[str]:
-    """Yield what a check found, for people."""
+def survey_lines(survey: Survey, rate: float | None, rows: int) -> Iterator[str]:
+    """Yield what a check found, for people, and how long `rows` rows will take."""
     yield (
         f"checked     {survey.total:,} rows: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
@@ -57,7 +63,7 @@ def survey_lines(survey: Survey, rate: float | None) -> Iterator[str]:
             f"warning     {rule}: {count:,} values, first at "
             f"{_where(source, row_number)}: {_what([problem])}; --strict refuses them"
         )
-    yield f"at the rate {describe_duration(survey.clean, rate)}"
+    yield f"at the rate {describe_duration(rows, rate)}"
 
 
 def describe_duration(rows: int, rate: float | None) -> str:
@@ -84,5 +90,17 @@ def _what(problems: list[Problem]) -> str:
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
-    """Return whether --output json was given as a flag."""
-    return bool(getattr(arguments, "output", None) == "json")
+    """Return whether JSON was asked for, as far as can be told without settings."""
+    output = BY_NAME["output"]
+    said = getattr(arguments, output.attribute, None)
+    return (said or os.environ.get(output.variable)) == OutputMode.JSON
+
+
+def leave_stdout() -> None:
+    """
+    Let go of a stdout whose reader has gone.
+
+    The command has ended by then and is recorded; Python would complain once more
+    when it flushes stdout at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

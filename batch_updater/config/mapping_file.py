@@ -16,11 +16,17 @@ def column_mapping(settings: Settings) -> ColumnMapping:
     """
     Return what flags and mapping file say about columns; a flag wins.
 
+    What a flag does not say of a field, its column or its type, stays as it was.
+
     Raises:
         UsageError: the file is missing, no TOML, or says something unknown.
     """
     said = read_mapping(settings.mapping) if settings.mapping else ColumnMapping()
-    fields = {spec.name: spec for spec in (*said.fields, *settings.field)}
+    fields: dict[str, FieldColumn] = {}
+    for spec in (*said.fields, *settings.field):
+        before = fields.get(spec.name, spec)
+        column, kind = spec.column or before.column, spec.type or before.type
+        fields[spec.name] = FieldColumn(spec.name, column, kind)
     return ColumnMapping(
         face_id=settings.face_id or said.face_id,
         external_image_id=settings.external_image_id or said.external_image_id,

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import floor, inf, isfinite
 
 from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
@@ -24,18 +24,19 @@ class MaxErrors:
         """Return the number of failed rows that is still allowed."""
         if self.count is not None:
             return self.count
-        return ceil((self.share or 0.0) * rows)
+        # rounded: 0.07 * 100 is 7.000000000000001 and 0.29 * 100 a bit under 29
+        return floor(round((self.share or 0.0) * rows, 6))
 
 
 def parse_duration(text: str) -> float:
     """Return seconds for 30s, 1.5h, 1h30m, 250ms; a bare number is seconds."""
     position, seconds = 0, 0.0
     while found := _PART.match(text, position):
+        if not found[2] and found[0] != text:
+            break  # 1h30: minutes or seconds?
         seconds += float(found[1]) * _UNITS[found[2] or "s"]
         position = found.end()
-        if not found[2]:
-            break
-    if not text or position != len(text) or seconds <= 0:
+    if position != len(text) or not 0 < seconds < inf:
         raise ValueError("give a time such as 30s, 5m or 1h30m")
     return seconds
 

@@ -138,7 +138,7 @@ def resolve(
         option.attribute: _parse(option, texts.get(option.name), origins)
         for option in OPTIONS
     }
-    token = environ.get(TOKEN_VARIABLE)
+    token = environ.get(TOKEN_VARIABLE) or None
     return Resolved(Settings(**values), texts, origins, token)
 
 
@@ -195,14 +195,25 @@ def read_file(path: str | None, profile: str | None) -> list[Layer]:
             )
         return []
     content = read_toml(file, "--config")
-    profiles = content.pop("profile", {})
+    profiles = _pop_profiles(content, file)
     layers = [Layer(str(file), _texts_of(content, file))]
     if profile:
-        if not isinstance(profiles, dict) or profile not in profiles:
+        if profile not in profiles:
             raise UsageError(f"{file}: there is no [profile.{profile}]")
         origin = f"{file} [profile.{profile}]"
         layers.append(Layer(origin, _texts_of(profiles[profile], file)))
     return layers
+
+
+def _pop_profiles(content: dict[str, Any], file: Path) -> Mapping[str, Any]:
+    profiles = content.pop("profile", {})
+    tables = profiles.values() if isinstance(profiles, dict) else [profiles]
+    if all(isinstance(table, dict) for table in tables):
+        return dict(profiles)
+    raise UsageError(
+        f"{file}: profile must be a table: [profile.NAME]",
+        hint="Which one is used is said with --profile NAME.",
+    )
 
 
 def read_toml(path: Path, flag: str) -> dict[str, Any]:
@@ -223,6 +234,8 @@ def _texts_of(content: Mapping[str, Any], file: Path) -> Texts:
             close = get_close_matches(name, BY_NAME, n=1)
             guess = f"; did you mean {close[0]!r}?" if close else ""
             raise UsageError(f"{file}: there is no setting {name!r}{guess}")
+        if isinstance(value, list) and not option.many:
+            raise UsageError(f"{file}: {name} takes one value, not a list")
         values = value if isinstance(value, list) else [value]
         texts[name] = tuple(_text_of(v, name, file) for v in values)
     return texts

@@ -1,13 +1,13 @@
 """What the workers take from: batches in, one item at a time out, never ahead."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.models import Result, Task
 
 Item = Task | Result
-Batch = Sequence[Item]
+Batch = Iterable[Item]
 
 
 class Feed:
@@ -56,7 +56,7 @@ async def read_in_thread(batches: Iterable[Batch]) -> AsyncGenerator[Batch, None
     iterator = iter(batches)
     ahead = asyncio.ensure_future(asyncio.to_thread(next, iterator, None))
     try:
-        while (batch := await ahead) is not None:
+        while (batch := await asyncio.shield(ahead)) is not None:
             ahead = asyncio.ensure_future(asyncio.to_thread(next, iterator, None))
             yield batch
     finally:

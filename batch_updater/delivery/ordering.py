@@ -38,5 +38,6 @@ class InOrder:
             return await self._send(task)
         finally:
             mine.set()
-            if self._last[face_id] is mine:
+            # Gone when a later one was cut off while it waited for this one.
+            if self._last.get(face_id) is mine:
                 del self._last[face_id]

@@ -45,6 +45,13 @@ class Clock:
         return moment + self._offset
 
 
+# For answers that are not in the catalogue: most come from somebody else.
+_REMEDY = (
+    "check the token, --project-id, and --region or --endpoint: a proxy or another "
+    "service may have answered"
+)
+
+
 @dataclass(slots=True)
 class _Tries:
     """What one row has been through so far."""
@@ -197,5 +204,6 @@ def refusal(judgement: Judgement) -> RunRefused:
     entry = find_code(judgement.code)
     said = f"{judgement.code}: {judgement.message}".rstrip(": ")
     meaning = f" ({entry.meaning})" if entry else ""
-    hint = f"{entry.remedy[0].upper()}{entry.remedy[1:]}." if entry else ""
+    remedy = entry.remedy if entry else _REMEDY
+    hint = f"{remedy[0].upper()}{remedy[1:]}."
     return RunRefused(f"the service refuses the run: {said}{meaning}", hint=hint)

@@ -16,7 +16,7 @@ class Signals:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self._cut_off: Callable[[], None] | None = None
+        self._cut_off: Callable[[], object] | None = None
 
     def receive(self, signum: int) -> None:
         """Take one signal."""
@@ -26,7 +26,7 @@ class Signals:
             self._cut_off()
 
     @contextmanager
-    def cutting_off(self, cut_off: Callable[[], None]) -> Iterator[None]:
+    def cutting_off(self, cut_off: Callable[[], object]) -> Iterator[None]:
         """Say what a second signal does while the block runs."""
         self._cut_off = cut_off
         try:
@@ -45,3 +45,6 @@ class Signals:
         finally:
             for signum in _SIGNALS:
                 loop.remove_signal_handler(signum)
+                if isinstance(self.gate.reason, Interrupted):
+                    # All is recorded; one more would only spoil the exit code.
+                    signal.signal(signum, signal.SIG_IGN)

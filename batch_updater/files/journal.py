@@ -7,7 +7,6 @@ torn line is cut off when the journal is opened again.
 """
 
 import fcntl
-import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -203,11 +202,6 @@ class OutcomeIndex:
         self._layout = layout
         self._offsets = np.full(layout.total, -1, dtype=np.int64)
         self._file = _open_journal(path)
-        size = os.fstat(self._file.fileno()).st_size
-        # What is empty cannot be mapped, and nothing will be asked of it.
-        self._map = mmap.mmap(
-            self._file.fileno() if size else -1, size or 1, access=mmap.ACCESS_READ
-        )
 
     def note(self, record: Record) -> None:
         """Take a line of the journal; the last line of a row counts."""
@@ -221,12 +215,11 @@ class OutcomeIndex:
         offset = int(self._offsets[ordinal])
         if offset < 0:
             return None
-        line = self._map[offset : self._map.find(b"\n", offset)]
-        return decode_result(orjson.loads(line))
+        self._file.seek(offset)
+        return decode_result(orjson.loads(self._file.readline()))
 
     def close(self) -> None:
         """Let go of the file."""
-        self._map.close()
         self._file.close()
 
 

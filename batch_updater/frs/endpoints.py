@@ -1,7 +1,7 @@
 """Regions and their hosts (FRS API page 0057)."""
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from batch_updater.errors import UsageError
 
@@ -28,20 +28,29 @@ def endpoint_of_region(region: str) -> str:
 
 def check_endpoint(url: str, *, allow_http: bool) -> str:
     """Return the endpoint without a trailing slash; http only where it is safe."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if any(sign in url for sign in "@?#"):
+        raise UsageError("--endpoint is a plain URL: no user, query or fragment")
+    parts = _split(url)
+    if not parts or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(
             f"--endpoint {url!r} is not a URL",
             hint="It looks like https://face.cn-north-4.myhuaweicloud.com",
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise UsageError("--endpoint is a plain URL: no user, query or fragment")
     if parts.scheme == "http" and not (allow_http or is_loopback(parts.hostname)):
         raise UsageError(
             f"--endpoint {url!r} would send the token unencrypted",
             hint="Use https, or say --allow-http if the network is yours.",
         )
     return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is none
+    except ValueError:
+        return None
+    return None if any(c.isspace() for c in url) else parts
 
 
 def is_loopback(host: str) -> bool:

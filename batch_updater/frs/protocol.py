@@ -87,12 +87,12 @@ def read_error(body: bytes) -> ServiceError | None:
         return None
     nested = answer.get("error")
     if isinstance(nested, dict) and "code" in nested:
-        return ServiceError(f"IAM.{nested['code']}", str(nested.get("message", "")))
+        return ServiceError(f"IAM.{nested['code']}", str(nested.get("message") or ""))
     code = answer.get("error_code")
     if not isinstance(code, str) or not code:
         return None
     request_id = str(answer.get("request_id") or "")
-    return ServiceError(code, str(answer.get("error_msg", "")), request_id)
+    return ServiceError(code, str(answer.get("error_msg") or ""), request_id)
 
 
 def read_face_set(body: bytes) -> FaceSet | None:
@@ -141,7 +141,7 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
         return float(header)
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

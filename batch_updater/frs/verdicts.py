@@ -98,7 +98,7 @@ def _verdict_by_code(error: ServiceError, status: int) -> Verdict:
     if entry:
         return entry.verdict
     if prefix == "IAM":
-        return Verdict.RETRY if status >= 500 else Verdict.STOP_RUN
+        return _verdict_of_iam(status)
     return _verdict_of_unknown(status)
 
 
@@ -118,6 +118,12 @@ def _verdict_of_gateway(number: str, message: str, status: int) -> Verdict:
 def _verdict_of_credentials(message: str) -> Verdict:
     renewable = any(text in message for text in _RENEWABLE)
     return Verdict.RENEW_CREDENTIALS if renewable else Verdict.STOP_RUN
+
+
+def _verdict_of_iam(status: int) -> Verdict:
+    if status == 429:
+        return Verdict.THROTTLED
+    return Verdict.RETRY if status >= 500 else Verdict.STOP_RUN
 
 
 def _verdict_of_unknown(status: int) -> Verdict:

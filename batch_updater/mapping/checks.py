@@ -26,7 +26,7 @@ from batch_updater.mapping.rules import (
     face_id_problem,
     fields_problems,
     image_id_problem,
-    value_problem,
+    member_problem,
 )
 from batch_updater.models import FieldType
 
@@ -137,8 +137,10 @@ class Checker:
     ) -> Mask:
         series, kind = frame[index], self.types.types.get(name)
         given = ~missing(series)
-        for position, value in _left(series, given & ~_surely_fine(series, kind)):
-            broken = value_problem(value, kind)
+        # JSON Lines may bring a column after the types were settled.
+        fine = _surely_fine(series, kind) & self.types.allows(name)
+        for position, value in _left(series, given & ~fine):
+            broken = member_problem(name, value, self.types)
             self._file(checked, position, columns.header[index], broken)
         return given
 
@@ -202,8 +204,11 @@ def parse_object(cell: object) -> Mapping[str, Any] | Broken:
 
 def _read_struct(cell: object) -> Mapping[str, Any] | Broken:
     """Return a struct or map of Parquet, whose null members mean "not given"."""
-    members = dict(cell) if isinstance(cell, list) else cell
-    if not isinstance(members, dict):
+    try:
+        members = _unique(cell) if isinstance(cell, list) else cell
+    except ValueError as error:
+        return "external_fields_json", f"not an object: {error}"
+    if not isinstance(members, dict) or not all(isinstance(k, str) for k in members):
         return "external_fields_json", f"{cell!r:.40} is not an object"
     return {name: value for name, value in members.items() if value is not None}
 
@@ -264,7 +269,7 @@ def _surely_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
     if isinstance(dtype, pd.ArrowDtype):
         arrow = dtype.pyarrow_dtype
         if pa.types.is_integer(arrow):
-            return _integers_fine(series, kind)
+            return _integers_fine(series, kind, unsigned=arrow == pa.uint64())
         if pa.types.is_boolean(arrow) and kind in {None, FieldType.BOOLEAN}:
             return np.ones(len(series), dtype=np.bool_)
         if pa.types.is_floating(arrow) and kind in {None, FieldType.DOUBLE}:
@@ -273,10 +278,14 @@ def _surely_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
     return np.zeros(len(series), dtype=np.bool_)
 
 
-def _integers_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
+def _integers_fine(
+    series: "pd.Series[Any]", kind: FieldType | None, *, unsigned: bool
+) -> Mask:
     if kind is FieldType.BOOLEAN:
         return np.zeros(len(series), dtype=np.bool_)
     half = 2**31 if kind is FieldType.INTEGER else 2**63
+    if unsigned:
+        half = min(half, 2**53)  # Arrow compares unsigned with signed as doubles
     inside = series.between(-half, half - 1)
     return inside.to_numpy(dtype=np.bool_, na_value=False)
 
@@ -284,7 +293,7 @@ def _integers_fine(series: "pd.Series[Any]", kind: FieldType | None) -> Mask:
 def _matches(series: "pd.Series[Any]", pattern: str) -> Mask:
     if not _is_text(series):
         return np.zeros(len(series), dtype=np.bool_)
-    matched = series.str.fullmatch(pattern)
+    matched = series.str.fullmatch(f"(?:{pattern})")  # pandas 2 adds ^ and $ only
     return matched.to_numpy(dtype=np.bool_, na_value=False)
 
 

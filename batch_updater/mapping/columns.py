@@ -84,6 +84,10 @@ class FieldTypes:
     types: Mapping[str, FieldType] = field(default_factory=dict)
     allowed: frozenset[str] | None = None
 
+    def allows(self, name: str) -> bool:
+        """Return whether a field of this name may be sent."""
+        return self.allowed is None or name in self.allowed
+
 
 def field_name_problem(name: str) -> tuple[str, str] | None:
     """Return (rule, message) when FRS would not take this field name (page 0012)."""

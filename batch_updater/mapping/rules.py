@@ -22,7 +22,7 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+")
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
-_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 _RANGES = {
@@ -32,6 +32,7 @@ _RANGES = {
 _FLOAT_MAX = 3.4028234663852886e38
 _EXACT_FLOAT = 2**53
 _MAX_DIGITS = 40
+_MAX_TEXT = 256
 _EXCERPT = 40
 
 Broken = tuple[str, str]
@@ -110,9 +111,10 @@ def fields_problems(
     """Return every problem of a row's custom fields that came as one object."""
     problems = []
     for name, value in fields.items():
-        broken = _member_problem(name, value, types)
+        broken = member_problem(name, value, types)
         if broken:
-            problems.append(Problem(broken[0], column, f"{name}: {broken[1]}"))
+            said = f"{_show(name)}: {broken[1]}"
+            problems.append(Problem(broken[0], column, said))
     return problems
 
 
@@ -141,17 +143,18 @@ def update_problems(update: FaceUpdate, types: FieldTypes) -> list[Problem]:
 NOTHING_TO_UPDATE = "neither an external image id nor a custom field is given"
 
 
-def _member_problem(name: str, value: object, types: FieldTypes) -> Broken | None:
+def member_problem(name: str, value: object, types: FieldTypes) -> Broken | None:
+    """Return what is wrong with one custom field: its name, or else its value."""
     if problem := field_name_problem(name):
         return problem
-    if types.allowed is not None and name not in types.allowed:
+    if not types.allows(name):
         return "field_undeclared", "the face set does not declare this field"
     return value_problem(value, types.types.get(name))
 
 
 def _string_problem(text: str) -> Broken | None:
-    if not 1 <= len(text) <= 256:
-        return "string_length", f"{len(text)} characters; 1 to 256 are allowed"
+    if not 1 <= len(text) <= _MAX_TEXT:
+        return "string_length", f"{len(text)} characters; 1 to {_MAX_TEXT} are allowed"
     if _WORD.fullmatch(text):
         return None
     if _SURROGATE.search(text):
@@ -199,9 +202,11 @@ _TEXT_RULES = {
 
 def _integer_problem(value: int, kind: FieldType | None) -> Broken | None:
     if kind is FieldType.STRING:
-        return None
+        if -(10 ** (_MAX_TEXT - 1)) < value < 10**_MAX_TEXT:
+            return None
+        return "string_length", f"{_show(value)} has more than {_MAX_TEXT} characters"
     if kind in {FieldType.FLOAT, FieldType.DOUBLE}:
-        return _size_problem(value, kind, str(value))
+        return _size_problem(value, kind, value)
     if kind is FieldType.BOOLEAN:
         return _mismatch(value, kind)
     kind = kind or FieldType.LONG
@@ -220,10 +225,10 @@ def _float_problem(value: float, kind: FieldType | None) -> Broken | None:
         if value.is_integer() and abs(value) <= _EXACT_FLOAT:
             return _integer_problem(int(value), kind)
         return "integer", f"{value} is not a whole number that a float holds exactly"
-    return _size_problem(value, kind, str(value))
+    return _size_problem(value, kind, value)
 
 
-def _size_problem(value: float, kind: FieldType | None, shown: str) -> Broken | None:
+def _size_problem(value: float, kind: FieldType | None, shown: object) -> Broken | None:
     limit = _FLOAT_MAX if kind is FieldType.FLOAT else math.inf
     if abs(value) <= limit and (limit != math.inf or _fits_double(value)):
         return None
@@ -248,5 +253,7 @@ def _mismatch(value: object, kind: FieldType | None) -> Broken:
 
 
 def _show(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:
+        return f"a number of more than {_MAX_DIGITS} digits"  # str() may refuse it
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."

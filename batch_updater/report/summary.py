@@ -3,11 +3,11 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch_updater.models import Attempt, Outcome, Result
+from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID})
 
@@ -66,11 +66,11 @@ class BusiestSecond:
     """
     The most starts in any sliding second [t, t + 1 s), in bounded memory.
 
-    Starts may come in any order as long as none is more than half a million
+    Starts may come in any order as long as none is more than a hundred thousand
     places late.
     """
 
-    _KEEP = 500_000
+    _KEEP = 100_000
 
     def __init__(self) -> None:
         self._starts = array("q")
@@ -94,9 +94,11 @@ class BusiestSecond:
             while ordered[oldest] <= moment - 1_000_000:
                 oldest += 1
             self._most = max(self._most, i - oldest + 1)
-        # What is kept must reach a second back, for windows that straddle.
+        # What is kept must reach a second back from the oldest place that a late
+        # start can still take, for windows that straddle.
         border = max(0, len(ordered) - keep - 1)
-        while border and ordered[border] > ordered[-1] - 1_000_000:
+        reach = ordered[border] - 1_000_000 if ordered else 0
+        while border and ordered[border] > reach:
             border -= 1
         self._starts = array("q", ordered[border:])
 
@@ -179,6 +181,7 @@ class SummaryBuilder:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.worth_retrying = False
         self._ambiguous = 0
         self._errors: Counter[tuple[str, Outcome]] = Counter()
         self._first: dict[tuple[str, Outcome], Result] = {}
@@ -210,13 +213,15 @@ class SummaryBuilder:
         """Take the last result of a row."""
         self.tally.outcomes[result.outcome] += 1
         self._ambiguous += result.ambiguous
+        transient = result.error_class is ErrorClass.TRANSIENT
+        self.worth_retrying |= transient and result.outcome is Outcome.FAILED
         code = result.error_code or result.rule
         if code:
             self._errors[code, result.outcome] += 1
             self._first.setdefault((code, result.outcome), result)
 
-    def errors(self, remedies: Mapping[str, str]) -> Iterator[ErrorCount]:
-        """Yield the errors, most frequent first; remedies go by code."""
+    def errors(self, remedy: Callable[[str, Outcome], str]) -> Iterator[ErrorCount]:
+        """Yield the errors, most frequent first; remedy goes by code and outcome."""
         for (code, outcome), count in self._errors.most_common():
             first = self._first[code, outcome]
             where = f"{first.source} row {first.row_number}"
@@ -225,14 +230,9 @@ class SummaryBuilder:
                 count=count,
                 outcome=str(outcome),
                 message=first.error_msg,
-                remedy=remedies.get(code, ""),
+                remedy=remedy(code, outcome),
                 example=f"{where}, face {first.face_id or '(none)'}",
             )
-
-    @property
-    def codes(self) -> set[str]:
-        """Every error code or rule that ended a row."""
-        return {code for code, _ in self._errors}
 
     def speed(self) -> dict[str, Any]:
         """Return the keyword arguments of Summary that tell of time."""

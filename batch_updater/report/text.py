@@ -10,7 +10,7 @@ _MESSAGE = 120
 
 def render_summary(summary: Summary) -> str:
     """Return the summary that a run prints at its end; README explains each line."""
-    return "\n".join(_lines(summary)) + "\n"
+    return "".join(f"{printable(line)}\n" for line in _lines(summary))
 
 
 def _lines(summary: Summary) -> Iterator[str]:
@@ -30,11 +30,11 @@ def _lines(summary: Summary) -> Iterator[str]:
 
 def _end_lines(summary: Summary) -> Iterator[str]:
     if summary.stop:
-        yield f"stopped     {printable(summary.stop.message)}"
+        yield f"stopped     {summary.stop.message}"
         if summary.stop.hint:
-            yield f"            {printable(summary.stop.hint)}"
+            yield f"            {summary.stop.hint}"
     if summary.note:
-        yield f"note        {printable(summary.note)}"
+        yield f"note        {summary.note}"
     if summary.next_command:
         yield f"next        {summary.next_command}"
 
@@ -66,7 +66,7 @@ def _speed_lines(summary: Summary) -> Iterator[str]:
 def _error_lines(error: ErrorCount) -> Iterator[str]:
     message = printable(error.message)[:_MESSAGE]
     yield f"  {error.count:>6,}  {error.code} ({error.outcome}): {message}"
-    yield f"          first: {printable(error.example)}"
+    yield f"          first: {error.example}"
     if error.remedy:
         yield f"          do: {error.remedy}"
 

@@ -1,0 +1,269 @@
+"""What a run came to: counts, quantiles, the busiest second, exit codes."""
+
+import math
+import random
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_updater.errors import (
+    Interrupted,
+    JournalFailed,
+    RunRefused,
+    RunStopped,
+    TimeWindowOver,
+    TooManyErrors,
+)
+from batch_updater.models import Attempt, Outcome, Result
+from batch_updater.report.summary import (
+    BusiestSecond,
+    Quantiles,
+    Stop,
+    Summary,
+    SummaryBuilder,
+    Tally,
+    exit_code_of,
+)
+
+
+def result(
+    outcome: Outcome = Outcome.UPDATED,
+    *attempts: Attempt,
+    row: int = 1,
+    code: str = "",
+    rule: str = "",
+    message: str = "",
+    ambiguous: bool = False,
+) -> Result:
+    return Result(
+        source="a.csv",
+        row_number=row,
+        face_set_name="set",
+        face_id="iexEBb6t",
+        outcome=outcome,
+        error_code=code,
+        error_msg=message,
+        rule=rule,
+        attempts=attempts,
+        ambiguous=ambiguous,
+    )
+
+
+@given(
+    latencies=st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=200),
+    share=st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]),
+)
+def test_quantiles_are_within_one_percent(latencies: list[float], share: float) -> None:
+    """A quantile is within 1 % of the latency that this share is at or under."""
+    quantiles = Quantiles()
+    for latency in latencies:
+        quantiles.add(latency)
+    true = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
+    found = quantiles.at(share)
+    assert found
+    assert abs(found - true) <= 0.01 * true
+
+
+def test_quantiles_of_nothing_and_of_no_time() -> None:
+    """No latency has no quantile; one of zero does not break the logarithm."""
+    quantiles = Quantiles()
+    assert quantiles.at(0.5) is None
+    quantiles.add(0.0)
+    found = quantiles.at(0.5)
+    assert found
+    assert found < 2e-6
+
+
+def most_by_hand(starts: list[int]) -> int:
+    """The most of these microseconds in any [t, t + 1 s)."""
+    return max(
+        (sum(t <= other < t + 1_000_000 for other in starts) for t in starts), default=0
+    )
+
+
+STARTS = st.lists(
+    st.integers(0, 3_000_000) | st.sampled_from([0, 999_999, 1_000_000, 1_000_001]),
+    max_size=60,
+)
+
+
+@given(starts=STARTS)
+def test_the_busiest_second_in_any_order(starts: list[int]) -> None:
+    """The busiest second is what counting every window gives, in whatever order."""
+    busiest = BusiestSecond()
+    for start in starts:
+        busiest.add(1.7e9 + start / 1e6)
+    assert busiest.most() == most_by_hand(starts)
+    assert busiest.most() == most_by_hand(starts)
+
+
+class _Short(BusiestSecond):
+    """Settles after a few starts instead of a million."""
+
+    _KEEP: ClassVar[int] = 4
+
+
+@given(
+    gaps=st.lists(st.sampled_from([0, 1, 200_000, 500_000, 999_999, 3_000_000])),
+    seed=st.integers(0, 10**6),
+)
+def test_the_busiest_second_in_bounded_memory(gaps: list[int], seed: int) -> None:
+    """What is forgotten is never missed by a start that is a few places late."""
+    starts, now = [], 0
+    for gap in gaps:
+        now += gap
+        starts.append(now)
+    chance = random.Random(seed)
+    late = sorted(range(len(starts)), key=lambda i: i + chance.randint(0, 4))
+    busiest = _Short()
+    for i in late:
+        busiest.add(1.7e9 + starts[i] / 1e6)
+    assert busiest.most() == most_by_hand(starts)
+
+
+def test_the_busiest_second_forgets() -> None:
+    """A long calm run keeps no more than it promised."""
+    busiest = _Short()
+    for i in range(1000):
+        busiest.add(1.7e9 + i / 4)
+    assert len(busiest._starts) <= 2 * _Short._KEEP + 4
+    assert busiest.most() == 4
+
+
+def test_a_tally_counts_rows_attempts_and_throttling() -> None:
+    """Unprocessed rows are not finished, and only failed ones count as failed."""
+    tally = Tally()
+    tally.add(result(Outcome.UPDATED, Attempt(1, 0.1, 429), Attempt(2, 0.1, 200)))
+    tally.add(result(Outcome.FAILED, Attempt(1, 0.1, 400)))
+    tally.add(result(Outcome.INVALID))
+    tally.add(result(Outcome.UNPROCESSED))
+    assert (tally.finished, tally.failed) == (3, 1)
+    assert (tally.attempts, tally.throttled) == (3, 1)
+
+
+def test_rows_and_attempts_are_added_up_apart() -> None:
+    """Attempts of a row that was sent again count; its earlier outcome does not."""
+    builder = SummaryBuilder()
+    builder.new_session()
+    builder.add_attempts(result(Outcome.UNPROCESSED, Attempt(100.0, 0.5, 429)))
+    builder.new_session()
+    last = result(Outcome.UPDATED, Attempt(200.0, 1.0, 200), ambiguous=True)
+    builder.add_attempts(last)
+    builder.add_row(last)
+    assert builder.tally.outcomes == {Outcome.UPDATED: 1}
+    speed = builder.speed()
+    assert (speed["attempts"], speed["throttled"], speed["ambiguous"]) == (2, 1, 1)
+    assert speed["seconds"] == pytest.approx(1.5)
+    assert speed["achieved_rate"] == pytest.approx(2 / 1.5)
+    assert speed["busiest_second"] == 1
+
+
+def test_attempts_before_any_session_count() -> None:
+    """A journal that begins with a result still has a span."""
+    builder = SummaryBuilder()
+    builder.add_attempts(result(Outcome.UPDATED, Attempt(100.0, 2.0, 200)))
+    assert builder.speed()["seconds"] == pytest.approx(2.0)
+
+
+def test_nothing_sent_has_no_rate() -> None:
+    """Without attempts there is no rate and no latency, and no division by zero."""
+    builder = SummaryBuilder()
+    builder.new_session()
+    speed = builder.speed()
+    assert speed["achieved_rate"] is None
+    assert speed["seconds"] == 0
+    assert speed["latency"] == {"p50": None, "p95": None, "p99": None}
+
+
+def test_a_short_run_does_not_brag() -> None:
+    """The rate is over at least one second."""
+    builder = SummaryBuilder()
+    for i in range(5):
+        builder.add_attempts(result(Outcome.UPDATED, Attempt(100 + i / 100, 0.01, 200)))
+    assert builder.speed()["achieved_rate"] == 5.0
+
+
+def test_errors_are_counted_by_code_and_outcome() -> None:
+    """The most frequent comes first, with its first row as an example."""
+    builder = SummaryBuilder()
+    builder.add_row(result(Outcome.INVALID, row=1, rule="integer", message="no"))
+    for row in (2, 3):
+        builder.add_row(
+            result(Outcome.FAILED, row=row, code="FRS.0303", message=f"m{row}")
+        )
+    builder.add_row(result(Outcome.UNPROCESSED, row=4, code="FRS.0303"))
+    builder.add_row(result(Outcome.UPDATED, row=5))
+    errors = list(builder.errors(lambda code, outcome: f"{code} when {outcome}"))
+    assert [(e.code, e.count, e.outcome) for e in errors] == [
+        ("FRS.0303", 2, "failed"),
+        ("integer", 1, "invalid"),
+        ("FRS.0303", 1, "unprocessed"),
+    ]
+    assert errors[0].message == "m2"
+    assert errors[0].example == "a.csv row 2, face iexEBb6t"
+    assert errors[2].remedy == "FRS.0303 when unprocessed"
+
+
+def stop_of(reason: RunStopped) -> Stop:
+    return Stop(name=reason.name, message="m", hint="", exit_code=reason.code)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stop", "duplicates_bad", "code"),
+    [
+        ({}, None, True, 0),
+        ({Outcome.UPDATED: 3}, None, True, 0),
+        ({Outcome.UPDATED: 3, Outcome.UNCHANGED: 1}, None, True, 0),
+        ({Outcome.UPDATED: 3, Outcome.FAILED: 1}, None, True, 1),
+        ({Outcome.UPDATED: 3, Outcome.INVALID: 1}, None, True, 1),
+        ({Outcome.DUPLICATE: 1}, None, True, 1),
+        ({Outcome.DUPLICATE: 1}, None, False, 0),
+        ({Outcome.UNPROCESSED: 1}, None, False, 1),
+        ({Outcome.UPDATED: 3}, stop_of(RunRefused("")), True, 3),
+        ({Outcome.FAILED: 3}, stop_of(TooManyErrors("")), True, 4),
+        ({}, stop_of(JournalFailed("")), True, 4),
+        ({Outcome.UNPROCESSED: 3}, stop_of(TimeWindowOver("")), True, 5),
+        ({Outcome.UNPROCESSED: 3}, stop_of(Interrupted(2)), True, 130),
+        ({Outcome.UNPROCESSED: 3}, stop_of(Interrupted(15)), True, 143),
+    ],
+)
+def test_exit_codes(
+    outcomes: dict[Outcome, int], stop: Stop | None, duplicates_bad: bool, code: int
+) -> None:
+    """The exit code is that of the table in the contract; a stop comes first."""
+    tally = Tally()
+    tally.outcomes.update(outcomes)
+    assert exit_code_of(tally, stop, duplicates_bad=duplicates_bad) == code
+
+
+def test_a_summary_as_json() -> None:
+    """Seconds carry a suffix, latencies are milliseconds, shares are rounded."""
+    summary = Summary(
+        run_dir="runs/x",
+        face_set_name="set",
+        read=3,
+        outcomes={"updated": 3},
+        errors=(),
+        attempts=3,
+        throttled=1,
+        ambiguous=0,
+        rate=None,
+        achieved_rate=1.23456,
+        busiest_second=3,
+        latency={"p50": 0.01234, "p99": None},
+        seconds=2.34567,
+        exit_code=0,
+        stop=None,
+        note="",
+        next_command="",
+    )
+    content = summary.as_json()
+    assert content["duration_s"] == 2.346
+    assert content["latency_ms"] == {"p50": 12.3, "p99": None}
+    assert content["achieved_rate"] == 1.23
+    assert content["throttled_share"] == 0.3333
+    assert content["rate"] is None
+    assert "seconds" not in content
+    assert "latency" not in content
