@@ -22,6 +22,7 @@ from random import SystemRandom
 import numpy as np
 
 from batch_updater.config.connection import Connection
+from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.gate import Gate
@@ -235,7 +236,7 @@ def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Man
         tool_version=__version__,
         run_id=directory.run_id,
         created_at=_created_at(job),
-        settings=job.texts,
+        settings=settle(job.texts, ready.intake.mapping),
         inputs=tuple(ready.intake.inputs),
         rows=ready.found.rows,
         declared=ready.declared,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from batch_updater.config.settings import Settings
+from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.journal import OutcomeIndex, decode_result, replay
 from batch_updater.files.results import Views, open_invalid, open_views
@@ -59,7 +59,7 @@ def write_views(
                     writer.write(rows)
     finally:
         index.close()
-    summary = _summarise(directory, settings, builder, stop, note)
+    summary = _summarise(directory, manifest, settings, builder, stop, note)
     directory.write_json("summary.json", summary.as_json())
     return summary
 
@@ -129,6 +129,7 @@ class _RowWriter:
 
 def _summarise(
     directory: RunDirectory,
+    manifest: Manifest,
     settings: Settings,
     builder: SummaryBuilder,
     stop: Stop | None,
@@ -147,7 +148,7 @@ def _summarise(
         exit_code=exit_code,
         stop=stop,
         note=note,
-        next_command=_next_command(directory, settings, builder),
+        next_command=_next_command(directory, manifest, builder),
         **builder.speed(),
     )
 
@@ -161,20 +162,35 @@ def _remedy(code: str, outcome: Outcome) -> str:
     return "send the failed rows again later with retry"
 
 
+# Flags that a run over failed.csv needs too. Those about the input's format are not
+# among them: views are CSV in UTF-8, whatever the input was.
+_TOLD_AGAIN = (
+    *("face-id", "external-image-id", "field", "mapping"),
+    *("face-set", "project-id", "region", "endpoint", "token-file"),
+)
+
+
+def _told_again(settings: Texts) -> Iterator[str]:
+    for name in _TOLD_AGAIN:
+        for text in settings.get(name, ()):
+            yield from (f"--{name}", text)
+    if settings.get("allow-http") == ("true",):
+        yield "--allow-http"
+
+
 def _next_command(
-    directory: RunDirectory, settings: Settings, builder: SummaryBuilder
+    directory: RunDirectory, manifest: Manifest, builder: SummaryBuilder
 ) -> str:
     outcomes, path = builder.tally.outcomes, directory.path
-    target = ["--face-set", settings.face_set or ""]
     words: list[str] = []
     if outcomes[Outcome.UNPROCESSED]:
         words = ["resume", str(path)]
     elif builder.worth_retrying:
         words = ["retry", str(path)]
     elif outcomes[Outcome.FAILED]:  # once these rows have been mended
-        words = ["run", str(path / "failed.csv"), *target]
+        words = ["run", str(path / "failed.csv"), *_told_again(manifest.settings)]
     elif outcomes[Outcome.INVALID]:
-        words = ["run", str(path / "invalid.csv"), *target]
+        words = ["run", str(path / "invalid.csv"), *_told_again(manifest.settings)]
     return shlex.join(["batch-updater", *words]) if words else ""
 
 

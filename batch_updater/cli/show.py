@@ -63,7 +63,7 @@ def survey_lines(survey: Survey, rate: float | None, rows: int) -> Iterator[str]
             f"warning     {rule}: {count:,} values, first at "
             f"{_where(source, row_number)}: {_what([problem])}; --strict refuses them"
         )
-    yield f"at the rate {describe_duration(rows, rate)}"
+    yield f"estimate    {describe_duration(rows, rate)}"
 
 
 def describe_duration(rows: int, rate: float | None) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_updater.config.parsing import make_field, parse_field_type
-from batch_updater.config.settings import Settings, read_toml
+from batch_updater.config.settings import Settings, Texts, read_toml
 from batch_updater.errors import UsageError
 from batch_updater.mapping.columns import ColumnMapping, FieldColumn
 
@@ -32,6 +32,30 @@ def column_mapping(settings: Settings) -> ColumnMapping:
         external_image_id=settings.external_image_id or said.external_image_id,
         fields=tuple(fields.values()),
     )
+
+
+def settle(texts: Texts, mapping: ColumnMapping) -> Texts:
+    """
+    Return settings that mean the same in another folder and on another day.
+
+    What run.json keeps must not change with a mapping file or the current folder.
+    """
+    settled = {name: given for name, given in texts.items() if name != "mapping"}
+    said = {
+        "face-id": [mapping.face_id or ""],
+        "external-image-id": [mapping.external_image_id or ""],
+        "field": [_write_field(spec) for spec in mapping.fields],
+    }
+    settled |= {name: tuple(given) for name, given in said.items() if any(given)}
+    if "token-file" in settled:
+        settled["token-file"] = (str(Path(settled["token-file"][-1]).absolute()),)
+    return settled
+
+
+def _write_field(spec: FieldColumn) -> str:
+    kind = f":{spec.type}" if spec.type else ""
+    column = f"={spec.column}" if spec.column else ""
+    return f"{spec.name}{kind}{column}"
 
 
 def read_mapping(path: Path) -> ColumnMapping:

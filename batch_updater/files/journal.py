@@ -22,7 +22,6 @@ import orjson
 from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 
-FORMAT = 1
 _TAIL = 1 << 16
 
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -102,7 +101,7 @@ def test_the_busiest_second_in_any_order(starts: list[int]) -> None:
 class _Short(BusiestSecond):
     """Settles after a few starts instead of a million."""
 
-    _KEEP: ClassVar[int] = 4
+    _KEEP = 4
 
 
 @given(
@@ -121,6 +120,15 @@ def test_the_busiest_second_in_bounded_memory(gaps: list[int], seed: int) -> Non
     for i in late:
         busiest.add(1.7e9 + starts[i] / 1e6)
     assert busiest.most() == most_by_hand(starts)
+
+
+def test_a_late_start_in_a_busy_second() -> None:
+    """A start that comes four places late still meets the whole second before it."""
+    busiest = _Short()
+    starts = [0, 100_000, 200_000, 300_000, 3_000_000, 6_000_000, 9_000_000, 12_000_000]
+    for start in (*starts, 350_000):
+        busiest.add(1.7e9 + start / 1e6)
+    assert busiest.most() == 5
 
 
 def test_the_busiest_second_forgets() -> None:
