@@ -84,13 +84,14 @@ def _column(content: Mapping[str, Any], key: str, path: Path) -> str | None:
 def _field(name: str, spec: object, path: Path) -> FieldColumn:
     if isinstance(spec, str):
         spec = {"column": spec}
-    if not isinstance(spec, dict) or not set(spec) <= {"column", "type"}:
+    table = spec if isinstance(spec, dict) else {}
+    if not any(table.values()) or not set(table) <= {"column", "type"}:
         raise UsageError(
             f"{path}: field {name!r} must be a column's name, or a table with "
             "column and type"
         )
     try:
-        kind = parse_field_type(str(spec["type"])) if "type" in spec else None
-        return make_field(name, str(spec.get("column", "")), kind)
+        kind = parse_field_type(str(table["type"])) if "type" in table else None
+        return make_field(name, str(table.get("column", "")), kind)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None

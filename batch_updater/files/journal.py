@@ -9,6 +9,7 @@ torn line is cut off when the journal is opened again.
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +85,8 @@ class Journal:
             while written < len(line):
                 written += os.write(self._fd, line[written:])
         except OSError as error:
-            os.ftruncate(self._fd, self._size)  # no half line before a later one
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size)  # no half line before a later one
             raise self._failure(error) from error
         self._size += len(line)
         self._dirty = True

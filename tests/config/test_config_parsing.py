@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.config.parsing import (
@@ -26,6 +26,9 @@ from batch_updater.config.parsing import (
 from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn
 from batch_updater.models import FieldType
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Parse = Callable[[str], Any]
 
@@ -135,6 +138,7 @@ def test_allowed_errors(text: str, rows: int, allowed: int) -> None:
     assert parse_max_errors(text).of(rows) == allowed
 
 
+@MANY
 @given(percent=st.integers(0, 100), rows=st.integers(0, 10**9))
 def test_a_share_is_exact(percent: int, rows: int) -> None:
     """A percentage of rows is what integers say it is, without binary noise."""
@@ -149,6 +153,7 @@ def test_counts_have_bounds() -> None:
             parse_count(text, least=5, most=5)
 
 
+@MANY
 @given(text=st.text(max_size=12))
 def test_nothing_but_value_errors(text: str) -> None:
     """Whatever is typed, the answer is a value or a ValueError."""

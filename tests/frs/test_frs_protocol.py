@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.frs.protocol import (
@@ -22,6 +22,9 @@ from batch_updater.frs.protocol import (
     read_face_set,
 )
 from batch_updater.models import FaceUpdate, FieldType, FieldValue
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOW = datetime(2026, 11, 22, 17, 0, 0, tzinfo=UTC)
 
@@ -62,6 +65,7 @@ FIELD_VALUES: st.SearchStrategy[FieldValue] = st.one_of(
 )
 
 
+@MANY
 @given(
     face_id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=9),
     fields=st.dictionaries(st.text("abc", min_size=1), FIELD_VALUES, min_size=1),
@@ -219,6 +223,7 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert parse_retry_after(header, NOW) == seconds
 
 
+@MANY
 @given(header=st.text(max_size=30) | st.text("0123456789 :,.-+;JanMonGMT", max_size=30))
 @example("1 Jan 99999999999999999999 00:00")
 def test_no_retry_after_is_too_odd(header: str) -> None:
@@ -227,6 +232,7 @@ def test_no_retry_after_is_too_odd(header: str) -> None:
     assert seconds is None or seconds >= 0
 
 
+@MANY
 @given(ahead=st.integers(-(10**6), 10**6))
 def test_retry_after_dates_read_back(ahead: int) -> None:
     """A date means the time from now until then."""

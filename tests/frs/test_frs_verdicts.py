@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.frs.codes import (
@@ -16,6 +16,9 @@ from batch_updater.frs.codes import (
 )
 from batch_updater.frs.verdicts import Judgement, judge, judge_error
 from batch_updater.models import ErrorClass, Reply, Verdict
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROW, STOP, RETRY = Verdict.FAIL_ROW, Verdict.STOP_RUN, Verdict.RETRY
 SLOW, RENEW, OK = Verdict.THROTTLED, Verdict.RENEW_CREDENTIALS, Verdict.SUCCESS
@@ -368,6 +371,7 @@ JSON = st.recursive(
 )
 
 
+@MANY
 @given(
     status=st.one_of(st.none(), st.integers(100, 599)),
     body=st.binary(max_size=40)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.errors import InputError
@@ -25,6 +25,9 @@ from batch_updater.mapping.rules import (
 )
 from batch_updater.mapping.tasks import TaskMaker, make_task, refuse
 from batch_updater.models import FaceUpdate, FieldType, Outcome, Result, Task
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 STRING, BOOLEAN = FieldType.STRING, FieldType.BOOLEAN
 INTEGER, LONG = FieldType.INTEGER, FieldType.LONG
@@ -431,6 +434,7 @@ TEXTS = st.one_of(
 )
 
 
+@MANY
 @given(texts=st.lists(TEXTS, min_size=1, max_size=20))
 def test_whole_columns_of_text_agree_with_single_values(texts: list[str]) -> None:
     """The check of a column says of each text what the scalar rule says of it."""
@@ -443,6 +447,7 @@ def test_whole_columns_of_text_agree_with_single_values(texts: list[str]) -> Non
         assert rules(checked) == {i: [said[0]] for i, said in alone.items() if said}
 
 
+@MANY
 @given(texts=st.lists(TEXTS, min_size=1, max_size=20))
 def test_whole_columns_of_ids_agree_with_single_values(texts: list[str]) -> None:
     """The same holds for face ids and external image ids."""
@@ -466,6 +471,7 @@ NUMBERS = {
 }
 
 
+@MANY
 @given(data=st.data(), arrow=st.sampled_from(list(NUMBERS)))
 def test_whole_columns_of_numbers_agree_with_single_values(
     data: st.DataObject, arrow: Any
@@ -491,6 +497,7 @@ def test_whole_columns_of_numbers_agree_with_single_values(
             assert sent == {"f": value}
 
 
+@MANY
 @given(texts=st.lists(TEXTS, min_size=1, max_size=10))
 def test_clean_rows_are_sent_as_they_stand(texts: list[str]) -> None:
     """Text that passes as a string reaches the wire unchanged, soft rules or not."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.mapping.duplicates import (
@@ -13,6 +13,9 @@ from batch_updater.mapping.duplicates import (
     repeated,
 )
 from batch_updater.models import OnDuplicate
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _array(ids: list[str]) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
@@ -56,6 +59,7 @@ FACE_IDS = st.one_of(
 )
 
 
+@MANY
 @given(
     ids=st.lists(FACE_IDS, max_size=40),
     chunk=st.integers(1, 10),
@@ -70,6 +74,7 @@ def test_refused_rows_are_those_a_dictionary_finds(
     assert refused.ordinals.tolist() == sorted(refused.ordinals.tolist())
 
 
+@MANY
 @given(
     ids=st.lists(st.sampled_from("abcd"), max_size=30),
     start=st.integers(0, 30),
@@ -83,6 +88,7 @@ def test_a_chunk_gets_its_own_refusals(ids: list[str], start: int, size: int) ->
     assert refused.within(start, start + size) == part
 
 
+@MANY
 @given(ids=st.lists(FACE_IDS, min_size=1, max_size=10))
 def test_one_id_hashes_as_among_others(ids: list[str]) -> None:
     """The hash of an id does not depend on its company (in-order relies on it)."""

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.errors import (
@@ -25,6 +25,9 @@ from batch_updater.report.summary import (
     Tally,
     exit_code_of,
 )
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def result(
@@ -50,6 +53,7 @@ def result(
     )
 
 
+@MANY
 @given(
     latencies=st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=200),
     share=st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]),
@@ -88,6 +92,7 @@ STARTS = st.lists(
 )
 
 
+@MANY
 @given(starts=STARTS)
 def test_the_busiest_second_in_any_order(starts: list[int]) -> None:
     """The busiest second is what counting every window gives, in whatever order."""
@@ -104,6 +109,7 @@ class _Short(BusiestSecond):
     _KEEP = 4
 
 
+@MANY
 @given(
     gaps=st.lists(st.sampled_from([0, 1, 200_000, 500_000, 999_999, 3_000_000])),
     seed=st.integers(0, 10**6),

@@ -2,9 +2,10 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.models import Outcome
@@ -18,6 +19,9 @@ from batch_updater.report.progress import (
 )
 from batch_updater.report.summary import ErrorCount, Stop, Summary, Tally
 from batch_updater.report.text import printable, render_summary
+
+# A busy machine is no fault of what is tested.
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 EVIL = "\x1b[2J\x1b]0;title\x07\r\b"
 
@@ -85,6 +89,18 @@ def test_what_is_not_so_is_not_said() -> None:
     assert "throttled" not in render_summary(summary(throttled=0))
 
 
+def test_a_run_without_trouble() -> None:
+    """A clean run has no errors, no stop and nothing to type next."""
+    clean = replace(summary(), errors=(), stop=None, note="", next_command="")
+    assert render_summary(clean).splitlines()[-1].startswith("latency")
+    (error,) = summary().errors
+    silent = replace(summary(), errors=(replace(error, remedy=""),))
+    assert "do:" not in render_summary(silent)
+    assert summary().stop
+    bare = Stop(name="s", message="m", hint="", exit_code=4)
+    assert "hint" not in render_summary(replace(summary(), stop=bare))
+
+
 def test_long_messages_are_cut() -> None:
     """An error's line stays a line."""
     error_line = next(
@@ -95,6 +111,7 @@ def test_long_messages_are_cut() -> None:
     assert len(error_line) < 160
 
 
+@MANY
 @given(
     text=st.text(max_size=20) | st.just(EVIL), code=st.text(max_size=9) | st.just(EVIL)
 )
@@ -107,6 +124,7 @@ def test_no_text_of_others_moves_the_cursor(text: str, code: str) -> None:
     rendered.encode()
 
 
+@MANY
 @given(text=st.text())
 def test_printable_keeps_what_people_can_read(text: str) -> None:
     """Printable text stays; all else is spelled out in ASCII."""
