@@ -17,6 +17,8 @@ class RetryPolicy:
         cap: seconds; no backoff is drawn above it.
         throttle_floor: seconds, longer than the quota's window, for which
             nobody sends after a throttled reply.
+        longest_wait: seconds; a Retry-After that asks for more is asked again
+            after this long.
     """
 
     max_attempts: int = 6
@@ -24,6 +26,7 @@ class RetryPolicy:
     base: float = 0.5
     cap: float = 30.0
     throttle_floor: float = 1.1
+    longest_wait: float = 3600.0
 
     def backoff(self, attempt: int, retry_after: float | None, chance: Random) -> float:
         """
@@ -32,18 +35,21 @@ class RetryPolicy:
         Full jitter: uniform between nothing and a bound that doubles, but never
         less than the service asked for.
         """
-        return max(self._jitter(attempt, chance), retry_after or 0.0)
+        return max(self._jitter(attempt, chance), self._asked(retry_after))
 
     def throttle_pause(
         self, attempt: int, retry_after: float | None, chance: Random
     ) -> float:
         """Return the seconds nobody may start after a throttled reply."""
         jitter = self._jitter(attempt, chance)
-        return max(self.throttle_floor + jitter, retry_after or 0.0)
+        return max(self.throttle_floor + jitter, self._asked(retry_after))
 
     def allows(self, attempt: int, spent: float, delay: float = 0.0) -> bool:
         """Return whether a row may be tried again after `attempt` attempts."""
         return attempt < self.max_attempts and spent + delay <= self.max_elapsed
+
+    def _asked(self, retry_after: float | None) -> float:
+        return min(retry_after or 0.0, self.longest_wait)
 
     def _jitter(self, attempt: int, chance: Random) -> float:
         # min first: 2 ** attempt leaves the floats after a thousand attempts
