@@ -165,7 +165,7 @@ def _remedy(code: str, outcome: Outcome) -> str:
 # Flags that a run over failed.csv needs too. Those about the input's format are not
 # among them: views are CSV in UTF-8, whatever the input was.
 _TOLD_AGAIN = (
-    *("face-id", "external-image-id", "field", "mapping"),
+    *("face-id", "external-image-id", "field"),
     *("face-set", "project-id", "region", "endpoint", "token-file"),
 )
 

@@ -101,8 +101,10 @@ def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, .
         raise UsageError(
             "no input is given", hint="Name files, folders or - for stdin."
         )
+    if STDIN not in names:
+        yield resolve_inputs(names, resolved.settings.format)
+        return
     with TemporaryDirectory(prefix="batch-updater-") as folder:
         stdin = Path(folder) / "stdin"
-        if STDIN in names:
-            spool_stdin(sys.stdin.buffer, stdin)
+        spool_stdin(sys.stdin.buffer, stdin)
         yield resolve_inputs(names, resolved.settings.format, stdin=stdin)

@@ -1,0 +1,32 @@
+"""What every test may use: helper modules by name, and a bench for whole runs."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from bench import Bench
+
+# With --import-mode=importlib a test cannot import its neighbours otherwise.
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e")]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Bench"]:
+    """An empty folder, a clean environment with a token, and an emulator whose faults must all fire."""
+    from bench import Bench, start_emulator
+
+    for name in os.environ:
+        if name.startswith(("BATCH_UPDATER_", "HUAWEICLOUD_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    with start_emulator() as emulator:
+        monkeypatch.setenv("BATCH_UPDATER_TOKEN", emulator.token)
+        made = Bench(tmp_path, emulator)
+        yield made
+        made.all_fired()
