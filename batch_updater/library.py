@@ -14,7 +14,6 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 from batch_updater.config.connection import make_connection
@@ -22,11 +21,7 @@ from batch_updater.config.options import BY_NAME, TOKEN_VARIABLE
 from batch_updater.config.settings import Resolved, Settings, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.ordering import InOrder
-from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.pool import open_pool
-from batch_updater.delivery.preflight import show_face_set
-from batch_updater.delivery.sender import Clock, Sender
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
     JournalFailed,
@@ -40,7 +35,8 @@ from batch_updater.files.inputs import resolve_inputs
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import make_task
 from batch_updater.models import FaceUpdate, Outcome, Result, Task
-from batch_updater.pipeline import Job, execute, open_service, retry_policy
+from batch_updater.outlet import open_outlet
+from batch_updater.pipeline import Job, execute
 from batch_updater.report.summary import Summary
 
 Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
@@ -148,24 +144,10 @@ async def update_faces(
     resolved = _resolve(token, settings)
     options, connection = resolved.settings, make_connection(resolved)
     gate = Gate()
-    pacer = make_pacer(options.rate, options.headroom, gate)
-    retry = retry_policy(options)
-    chance = SystemRandom()
-    async with open_service(options, connection) as client:
-        face_set = await show_face_set(
-            client, options.face_set or "", pacer, gate, retry, chance
-        )
-        types = FieldTypes(types=face_set.fields, allowed=frozenset(face_set.fields))
-        sender = Sender(
-            service=client,
-            pacer=pacer,
-            gate=gate,
-            retry=retry,
-            clock=Clock(),
-            chance=chance,
-            include_values=options.include_values,
-        )
-        send = InOrder(sender.send, lambda face_id: True).send
+    async with open_outlet(options, connection, Signals(gate)) as outlet:
+        declared = await outlet.ask_face_set()
+        types = FieldTypes(types=declared, allowed=frozenset(declared))
+        send = outlet.sender(repeats=lambda face_id: True)
         make = _Maker(options, types)
         async with (
             aclosing(_batches(updates, make)) as batches,

@@ -14,7 +14,8 @@ from batch_updater.files.inputs import Input, InputFormat, fingerprint
 from batch_updater.files.journal import replay, selected_rows
 from batch_updater.files.run_dir import FORMAT, RunDirectory
 from batch_updater.files.source import ReadOptions
-from batch_updater.intake import Intake, Selection
+from batch_updater.intake.items import Selection
+from batch_updater.intake.rows import Intake
 from batch_updater.models import FieldType, Outcome, RowLayout
 
 

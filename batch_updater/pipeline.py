@@ -8,16 +8,10 @@ closes the gate at the source, and what is in flight lands.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    aclosing,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from random import SystemRandom
 
 import numpy as np
 
@@ -25,41 +19,25 @@ from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
-from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.ordering import InOrder
-from batch_updater.delivery.pacing import Pacer, make_pacer
-from batch_updater.delivery.pool import Send, open_pool
-from batch_updater.delivery.preflight import show_face_set
-from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.delivery.sender import Clock, Sender
+from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import (
-    InputError,
-    JournalFailed,
-    RunStopped,
-    TimeWindowOver,
-    TooManyErrors,
-)
+from batch_updater.errors import InputError, RunStopped
 from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.journal import Journal, format_time, select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
-from batch_updater.frs.client import FrsClient, open_client
-from batch_updater.intake import Intake, Selection, Survey, make_items, survey
+from batch_updater.intake.items import Selection, make_items
+from batch_updater.intake.rows import Intake
+from batch_updater.intake.survey import Survey, survey
 from batch_updater.manifest import Manifest, ended, load_manifest, make_intake
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import hash_id
 from batch_updater.models import FieldType, OnDuplicate, OnInvalid
-from batch_updater.report.progress import (
-    Progress,
-    ProgressMode,
-    format_duration,
-    make_progress,
-)
+from batch_updater.outlet import Outlet, open_outlet
+from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.upkeep import stop_on_errors, time_window, upkeep
 from batch_updater.version import __version__
 from batch_updater.views import write_views
-
-_SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +72,6 @@ class Ready:
     found: Survey
 
 
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """Where tasks leave: the client, its pacer, and what can stop them."""
-
-    client: FrsClient
-    pacer: Pacer
-    signals: Signals
-
-
 Announce = Callable[[Survey], None]
 
 
@@ -124,9 +93,7 @@ async def execute(
             the first update), or the journal cannot be written.
     """
     settings = job.settings
-    pacer = make_pacer(settings.rate, settings.headroom, signals.gate)
-    async with open_service(settings, job.connection) as client:
-        outlet = Outlet(client, pacer, signals)
+    async with open_outlet(settings, job.connection, signals) as outlet:
         ready = await _prepare_or_leave(job, outlet)
         announce(ready.found)
         _refuse_if_asked(ready.found, settings)
@@ -151,40 +118,6 @@ def conclude(
     return summary
 
 
-async def ask_face_set(
-    settings: Settings, connection: Connection, gate: Gate
-) -> dict[str, FieldType]:
-    """Return the types of the custom fields that the face set declares."""
-    pacer = make_pacer(settings.rate, settings.headroom, gate)
-    async with open_service(settings, connection) as client:
-        return await _ask_face_set(settings, Outlet(client, pacer, Signals(gate)))
-
-
-def open_service(
-    settings: Settings, connection: Connection
-) -> AbstractAsyncContextManager[FrsClient]:
-    """Open the client that the settings describe."""
-    return open_client(
-        connection.endpoint,
-        connection.project_id,
-        connection.auth,
-        concurrency=settings.concurrency,
-        patience=settings.timeout,
-    )
-
-
-async def _ask_face_set(settings: Settings, outlet: Outlet) -> dict[str, FieldType]:
-    face_set = await show_face_set(
-        outlet.client,
-        settings.face_set or "",
-        outlet.pacer,
-        outlet.signals.gate,
-        retry_policy(settings),
-        SystemRandom(),
-    )
-    return dict(face_set.fields)
-
-
 async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
     """Prepare; a second signal does not wait for what the first one waits for."""
     preparing = asyncio.ensure_future(_prepare(job, outlet))
@@ -200,7 +133,7 @@ async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    declared = await _ask_face_set(settings, outlet)
+    declared = await outlet.ask_face_set()
     intake = make_intake(settings, job.inputs)
     types = intake.settle_types(declared)
     found = await asyncio.to_thread(
@@ -267,17 +200,17 @@ async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | Non
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     async with (
         aclosing(read_in_thread(items)) as batches,
-        _upkeep(journal, progress, tally, gate),
+        upkeep(journal, progress, tally, gate),
         open_pool(
-            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
+            Feed(batches, gate), outlet.sender(_repeats(ready)), settings.concurrency
         ) as pool,
     ):
-        with outlet.signals.cutting_off(pool.cut_off), _time_window(gate, settings):
+        with outlet.signals.cutting_off(pool.cut_off), time_window(gate, settings):
             try:
                 async for result in pool:
                     journal.write(result)
                     tally.add(result)
-                    _stop_on_errors(tally, rows, gate, settings)
+                    stop_on_errors(tally, rows, gate, settings)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)
@@ -294,82 +227,11 @@ def _pending(ready: Ready) -> Selection:
     return np.ones(ready.found.total, dtype=np.bool_)
 
 
-def _sender(ready: Ready, outlet: Outlet) -> Send:
-    settings = ready.job.settings
-    sender = Sender(
-        service=outlet.client,
-        pacer=outlet.pacer,
-        gate=outlet.signals.gate,
-        retry=retry_policy(settings),
-        clock=Clock(),
-        chance=SystemRandom(),
-        include_values=settings.include_values,
-    )
-    if settings.on_duplicate is not OnDuplicate.IN_ORDER:
-        return sender.send
+def _repeats(ready: Ready) -> Callable[[str], bool] | None:
+    if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
+        return None
     repeated = frozenset(ready.found.repeated.tolist())
-    return InOrder(sender.send, lambda face_id: hash_id(face_id) in repeated).send
-
-
-def retry_policy(settings: Settings) -> RetryPolicy:
-    """Return the retry policy that the settings describe."""
-    return RetryPolicy(
-        max_attempts=settings.max_attempts, max_elapsed=settings.max_elapsed
-    )
-
-
-def _stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> None:
-    limit = settings.max_errors
-    if limit is not None and tally.failed > limit.of(rows):
-        said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
-        gate.close(TooManyErrors(said, hint="failed.csv says why."))
-
-
-@contextmanager
-def _time_window(gate: Gate, settings: Settings) -> Iterator[None]:
-    seconds = settings.max_duration
-    if seconds is None:
-        yield
-        return
-    over = TimeWindowOver(f"--max-duration {format_duration(seconds)} is over")
-    timer = asyncio.get_running_loop().call_later(seconds, gate.close, over)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-@asynccontextmanager
-async def _upkeep(
-    journal: Journal, progress: Progress, tally: Tally, gate: Gate
-) -> AsyncIterator[None]:
-    """Sync the journal and show progress at their own pace while the block runs."""
-    tasks = [
-        asyncio.create_task(_keep_synced(journal, gate)),
-        asyncio.create_task(_keep_shown(progress, tally)),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        progress.close(tally)
-
-
-async def _keep_synced(journal: Journal, gate: Gate) -> None:
-    while True:
-        await asyncio.sleep(_SYNC_INTERVAL)
-        try:
-            await asyncio.to_thread(journal.sync)
-        except JournalFailed as failure:
-            gate.close(failure)
-
-
-async def _keep_shown(progress: Progress, tally: Tally) -> None:
-    while True:
-        await asyncio.sleep(progress.interval)
-        progress.show(tally)
+    return lambda face_id: hash_id(face_id) in repeated
 
 
 def as_stop(reason: RunStopped | None) -> Stop | None:

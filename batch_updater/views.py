@@ -13,7 +13,9 @@ from batch_updater.files.journal import OutcomeIndex, decode_result, replay
 from batch_updater.files.results import Views, open_invalid, open_views
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.codes import find_code
-from batch_updater.intake import Intake, Rows, Selection, Survey, examine
+from batch_updater.intake.items import Selection, examine
+from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.survey import Survey
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,

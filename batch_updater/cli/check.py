@@ -10,10 +10,11 @@ from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
-from batch_updater.intake import Survey, survey
+from batch_updater.delivery.signals import Signals
+from batch_updater.intake.survey import Survey, survey
 from batch_updater.manifest import make_intake
 from batch_updater.models import FieldType
-from batch_updater.pipeline import ask_face_set
+from batch_updater.outlet import open_outlet
 from batch_updater.views import write_invalid
 
 
@@ -24,7 +25,9 @@ def check(arguments: argparse.Namespace) -> int:
         print_config(resolved)
         return 0
     settings = resolved.settings
-    declared = _ask(resolved) if arguments.against_face_set else None
+    declared = (
+        asyncio.run(_ask_face_set(resolved)) if arguments.against_face_set else None
+    )
     with open_inputs(arguments.inputs, resolved) as inputs:
         intake = make_intake(settings, inputs)
         types = intake.settle_types(declared)
@@ -35,9 +38,11 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if found.invalid + found.duplicates else 0
 
 
-def _ask(resolved: Resolved) -> dict[str, FieldType]:
+async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
     connection = make_connection(resolved)
-    return asyncio.run(ask_face_set(resolved.settings, connection, Gate()))
+    signals = Signals(Gate())
+    async with open_outlet(resolved.settings, connection, signals) as outlet:
+        return await outlet.ask_face_set()
 
 
 def _show(found: Survey, settings: Settings) -> None:

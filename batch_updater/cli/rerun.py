@@ -14,7 +14,7 @@ from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
-from batch_updater.intake import Selection
+from batch_updater.intake.items import Selection
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,

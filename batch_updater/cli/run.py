@@ -24,7 +24,7 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
-from batch_updater.intake import Survey
+from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Announce, Job, execute
 from batch_updater.report.summary import Summary
 

@@ -10,7 +10,7 @@ import orjson
 
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved
-from batch_updater.intake import Survey
+from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
 from batch_updater.report.progress import format_duration
 from batch_updater.report.summary import Summary

@@ -1,5 +1,6 @@
 """What moves while a run goes on: a bar, a line now and then, or nothing."""
 
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -53,11 +54,13 @@ class BarProgress:
     interval = BAR_INTERVAL
 
     def __init__(self, total: int, stream: TextIO) -> None:
+        width = _width(stream)
         self._bar: tqdm[Any] = tqdm(
             total=total,
             file=stream,
             unit="row",
-            dynamic_ncols=True,
+            ncols=None if width else 80,
+            dynamic_ncols=bool(width),
             smoothing=0.1,
             mininterval=0,
         )
@@ -74,6 +77,14 @@ class BarProgress:
         """Draw the last state and end the line."""
         self.show(tally)
         self._bar.close()
+
+
+def _width(stream: TextIO) -> int:
+    """Return a terminal's columns; 0 when there is none or it does not know."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 class PlainProgress:

@@ -25,7 +25,9 @@ from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.files.source import ReadOptions
 from batch_updater.frs.protocol import encode_update
-from batch_updater.intake import Intake, make_items, survey
+from batch_updater.intake.items import make_items
+from batch_updater.intake.rows import Intake
+from batch_updater.intake.survey import survey
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import FieldType, OnDuplicate, Task
 

@@ -1,0 +1,1 @@
+"""Where rows come in: items > survey > rows."""

@@ -1,0 +1,94 @@
+"""Checked rows to tasks, and refused rows to the results they already are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_updater.errors import InputError
+from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.survey import Survey, duplicate_problem
+from batch_updater.mapping.checks import Checked, Checker
+from batch_updater.mapping.columns import (
+    FieldTypes,
+)
+from batch_updater.mapping.duplicates import (
+    Refused,
+)
+from batch_updater.mapping.tasks import TaskMaker, refuse
+from batch_updater.models import Result, RowLayout, Task
+
+Selection = npt.NDArray[np.bool_]
+"""One flag for each row of all inputs: whether this run is about it."""
+
+
+def examine(
+    intake: Intake, types: FieldTypes, found: Survey
+) -> Iterator[tuple[Rows, Checked]]:
+    """
+    Yield every chunk with all its problems, duplicates included.
+
+    Args:
+        found: what the survey of the same inputs returned.
+    """
+    checker, layout = Checker(types, intake.strict), found.layout
+    for rows in intake.rows():
+        checked = checker.check(rows.chunk.frame, rows.columns)
+        _refuse_duplicates(rows, checked, found.refused, layout)
+        yield rows, checked
+
+
+def make_items(
+    intake: Intake, types: FieldTypes, found: Survey, pending: Selection
+) -> Iterator[list[Task | Result]]:
+    """
+    Yield the pending rows in input order: tasks, and results of refused rows.
+
+    Args:
+        found: what the survey of the same inputs returned.
+        pending: which rows this run is about.
+
+    Raises:
+        InputError: an input is no longer what the survey saw.
+    """
+    for rows, checked in examine(intake, types, found):
+        if rows.stop > len(pending):
+            raise InputError(f"{rows.chunk.source} has grown while it was being sent")
+        wanted = np.flatnonzero(pending[rows.start : rows.stop]).tolist()
+        if wanted:
+            yield list(_items_of(intake, types, rows, checked, wanted))
+
+
+def _refuse_duplicates(
+    rows: Rows, checked: Checked, refused: Refused, layout: RowLayout
+) -> None:
+    column = rows.chunk.header[rows.columns.face_id]
+    for ordinal, other in refused.within(rows.start, rows.stop).items():
+        problem = duplicate_problem(layout, other, column)
+        checked.problems[ordinal - rows.start] = [problem]
+
+
+def _items_of(
+    intake: Intake,
+    types: FieldTypes,
+    rows: Rows,
+    checked: Checked,
+    wanted: list[int],
+) -> Iterator[Task | Result]:
+    chunk = rows.chunk
+    maker = TaskMaker(intake.face_set_name, chunk.source, rows.columns, types)
+    clean = [position for position in wanted if position not in checked.problems]
+    tasks = maker.make(chunk.frame, checked, clean, chunk.first_row)
+    ids = chunk.frame[rows.columns.face_id]
+    for position in wanted:
+        problems = checked.problems.get(position)
+        if problems is None:
+            yield next(tasks)
+        else:
+            yield refuse(
+                problems,
+                ids.iloc[position],
+                intake.face_set_name,
+                chunk.source,
+                chunk.first_row + position,
+            )

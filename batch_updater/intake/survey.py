@@ -1,0 +1,186 @@
+"""One pass over all rows before anything is sent: every rule, every duplicate."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batch_updater.errors import InputError
+from batch_updater.intake.rows import Intake, Rows
+from batch_updater.mapping.checks import Checked, Checker, cells
+from batch_updater.mapping.columns import (
+    FieldTypes,
+)
+from batch_updater.mapping.duplicates import (
+    NO_REFUSALS,
+    Hashes,
+    Refused,
+    Suspects,
+    hash_ids,
+    repeated,
+)
+from batch_updater.mapping.rules import Problem
+from batch_updater.mapping.tasks import DUPLICATE_RULE
+from batch_updater.models import OnDuplicate, RowLayout
+
+
+@dataclass(slots=True)
+class Survey:
+    """
+    What one pass over all rows found, before anything is sent.
+
+    Args:
+        rows: number of rows by source.
+        header: the inputs' own columns; of several inputs, all of them.
+        rules: how many rows break each rule, duplicates included.
+        warnings: how many values break each soft rule.
+        examples: the first few refused rows: source, row number, problems.
+        refused: rows not sent because of another row of the same face.
+        repeated: hashes of the face ids that stand more than once.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    header: tuple[str, ...] = ()
+    rules: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    warning_examples: dict[str, tuple[str, int, Problem]] = field(default_factory=dict)
+    examples: list[tuple[str, int, list[Problem]]] = field(default_factory=list)
+    invalid: int = 0
+    refused: Refused = NO_REFUSALS
+    repeated: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    _EXAMPLES = 10
+
+    @property
+    def layout(self) -> RowLayout:
+        """All rows as one sequence."""
+        return RowLayout(dict(self.rows))
+
+    @property
+    def total(self) -> int:
+        """Rows read."""
+        return sum(self.rows.values())
+
+    @property
+    def duplicates(self) -> int:
+        """Rows refused because of another row of the same face."""
+        return len(self.refused.ordinals)
+
+    @property
+    def clean(self) -> int:
+        """Rows that may be sent."""
+        return self.total - self.invalid - self.duplicates
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as JSON carries them."""
+        return {
+            "read": self.total,
+            "clean": self.clean,
+            "invalid": self.invalid,
+            "duplicate": self.duplicates,
+            "rules": dict(self.rules),
+            "warnings": dict(self.warnings),
+        }
+
+    def take(self, rows: Rows, checked: Checked) -> None:
+        """Count one chunk."""
+        source, first = rows.chunk.source, rows.chunk.first_row
+        self.rows[source] = self.rows.get(source, 0) + len(rows)
+        self.header = merge_headers(self.header, rows.chunk.header)
+        self.invalid += len(checked.problems)
+        for position, problems in sorted(checked.problems.items()):
+            self.rules.update({problem.rule for problem in problems})
+            if len(self.examples) < self._EXAMPLES:
+                self.examples.append((source, first + position, problems))
+        for position, problem in checked.warnings:
+            self.warnings[problem.rule] += 1
+            example = (source, first + position, problem)
+            self.warning_examples.setdefault(problem.rule, example)
+
+    def take_refusals(self, refused: Refused) -> None:
+        """Add the rows that are refused because of another one."""
+        self.refused = refused
+        if not len(refused.ordinals):
+            return
+        self.rules[DUPLICATE_RULE] += len(refused.ordinals)
+        layout = self.layout
+        room = max(0, self._EXAMPLES - len(self.examples))
+        pairs = zip(refused.ordinals[:room], refused.because[:room], strict=True)
+        for ordinal, other in pairs:
+            source, row_number = layout.locate(int(ordinal))
+            problem = duplicate_problem(layout, int(other), "")
+            self.examples.append((source, row_number, [problem]))
+
+
+def merge_headers(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all columns of two headers; equal ones stay as they are."""
+    if not known or known == new:
+        return new
+    return (*known, *(name for name in new if name not in known))
+
+
+def survey(
+    intake: Intake,
+    types: FieldTypes,
+    policy: OnDuplicate,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Survey:
+    """
+    Check every row of every input; nothing is sent, nothing is written.
+
+    Args:
+        policy: what to do with rows of the same face.
+        stopped: asked between chunks; what was found until then is returned.
+
+    Raises:
+        InputError: an input cannot be read to its end, or holds no rows.
+    """
+    found, checker = Survey(), Checker(types, intake.strict)
+    for source in intake.inputs:
+        found.rows[source.name] = 0
+    parts: list[Hashes] = []
+    for rows in intake.rows(verify=True):
+        if stopped():
+            return found
+        checked = checker.check(rows.chunk.frame, rows.columns)
+        found.take(rows, checked)
+        parts.append(hash_ids(_clean_ids(rows, checked)[0]))
+    if not found.total:
+        names = ", ".join(source.name for source in intake.inputs)
+        raise InputError(f"{names}: there are no rows")
+    found.repeated = repeated(parts)
+    if len(found.repeated):
+        found.take_refusals(_settle_duplicates(intake, checker, found, policy))
+    return found
+
+
+def _settle_duplicates(
+    intake: Intake, checker: Checker, found: Survey, policy: OnDuplicate
+) -> Refused:
+    suspects = Suspects(found.repeated)
+    for rows in intake.rows():
+        checked = checker.check(rows.chunk.frame, rows.columns)
+        ids, positions = _clean_ids(rows, checked)
+        suspects.add(ids, rows.start + positions)
+    return suspects.settle(policy)
+
+
+def _clean_ids(
+    rows: Rows, checked: Checked
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """Return the face ids that passed every rule, and their positions."""
+    ids = cells(rows.chunk.frame[rows.columns.face_id])
+    positions = np.arange(len(ids))
+    if checked.problems:
+        positions = np.delete(positions, list(checked.problems))
+    return ids[positions], positions
+
+
+def duplicate_problem(layout: RowLayout, other: int, column: str) -> Problem:
+    """Return the problem of a row whose face another row updates too."""
+    source, row_number = layout.locate(other)
+    said = f"{source} row {row_number} updates the same face"
+    return Problem(DUPLICATE_RULE, column, said)

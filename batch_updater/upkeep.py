@@ -1,0 +1,70 @@
+"""What watches over a run while it goes on: journal, progress, limits, time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from batch_updater.config.settings import Settings
+from batch_updater.delivery.gate import Gate
+from batch_updater.errors import JournalFailed, TimeWindowOver, TooManyErrors
+from batch_updater.files.journal import Journal
+from batch_updater.report.progress import Progress, format_duration
+from batch_updater.report.summary import Tally
+
+_SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
+
+
+@asynccontextmanager
+async def upkeep(
+    journal: Journal, progress: Progress, tally: Tally, gate: Gate
+) -> AsyncIterator[None]:
+    """Sync the journal and show progress at their own pace while the block runs."""
+    tasks = [
+        asyncio.create_task(_keep_synced(journal, gate)),
+        asyncio.create_task(_keep_shown(progress, tally)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        progress.close(tally)
+
+
+async def _keep_synced(journal: Journal, gate: Gate) -> None:
+    while True:
+        await asyncio.sleep(_SYNC_INTERVAL)
+        try:
+            await asyncio.to_thread(journal.sync)
+        except JournalFailed as failure:
+            gate.close(failure)
+
+
+async def _keep_shown(progress: Progress, tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(progress.interval)
+        progress.show(tally)
+
+
+def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> None:
+    """Close the gate when more rows have failed than --max-errors allows."""
+    limit = settings.max_errors
+    if limit is not None and tally.failed > limit.of(rows):
+        said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
+        gate.close(TooManyErrors(said, hint="failed.csv says why."))
+
+
+@contextmanager
+def time_window(gate: Gate, settings: Settings) -> Iterator[None]:
+    """Close the gate when --max-duration is over; the block is the run."""
+    seconds = settings.max_duration
+    if seconds is None:
+        yield
+        return
+    over = TimeWindowOver(f"--max-duration {format_duration(seconds)} is over")
+    timer = asyncio.get_running_loop().call_later(seconds, gate.close, over)
+    try:
+        yield
+    finally:
+        timer.cancel()
