@@ -62,10 +62,11 @@ def _story(result: Result) -> Iterator[str]:
     yield printable(f"{where}, face {result.face_id or '(none)'}: {result.outcome}")
     for number, attempt in enumerate(result.attempts, 1):
         answer = attempt.status or "no answer"
-        yield (
+        said = (
             f"  attempt {number}  {format_time(attempt.started_at)}  "
             f"{attempt.latency * 1000:.0f} ms  {answer}  {printable(attempt.code)}"
         )
+        yield said.rstrip()
     if result.error_msg:
         said = result.error_code or f"{result.rule} ({result.column})"
         yield printable(f"  {said}: {result.error_msg}")

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -181,11 +182,24 @@ def test_folder_given_as_file(folder: Path) -> None:
         as_input(Path("d.csv"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_file(folder: Path) -> None:
+@pytest.fixture
+def ordinary_user(folder: Path) -> Iterator[None]:
+    """Root may read everything, so it becomes somebody else for a moment."""
+    folder.chmod(0o755)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_unreadable_file(folder: Path, request: pytest.FixtureRequest) -> None:
     """A file without read permission is named."""
     put("a.csv")
     Path("a.csv").chmod(0)
+    request.getfixturevalue("ordinary_user")
     assert "a.csv: cannot be read: Permission denied" in refusal("a.csv").message
 
 
