@@ -119,6 +119,7 @@ def make_intake(settings: Settings, inputs: Sequence[Input]) -> Intake:
         mapping=column_mapping(settings),
         face_set_name=settings.face_set or "",
         strict=settings.strict,
+        include_values=settings.include_values,
         limit=settings.limit,
     )
 

@@ -34,7 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
         found = survey(intake, types, settings.on_duplicate)
         if arguments.invalid_csv:
             write_invalid(Path(arguments.invalid_csv), intake, types, found)
-    _show(found, settings)
+    _show(found, settings, asked=arguments.against_face_set)
     return 1 if found.invalid + found.duplicates else 0
 
 
@@ -45,12 +45,20 @@ async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
         return await outlet.ask_face_set()
 
 
-def _show(found: Survey, settings: Settings) -> None:
+_NOT_ASKED = (
+    "types       not asked for: a custom field whose type nobody says is taken as it "
+    "is; a run takes the face set's, as --against-face-set does"
+)
+
+
+def _show(found: Survey, settings: Settings, *, asked: bool) -> None:
     if settings.output is OutputMode.JSON:
         seconds = None if settings.rate is None else found.clean / settings.rate
         print_json({**found.as_json(), "rate": settings.rate, "duration_s": seconds})
         return
-    for line in survey_lines(found, settings.rate, found.clean):
+    for line in survey_lines(found, settings.rate, found.clean, values=True):
         print(line)
+    if not asked:
+        print(_NOT_ASKED)
     for rule, count in found.rules.most_common():
         print(f"  {count:>8,}  {rule}")

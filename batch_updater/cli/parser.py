@@ -182,7 +182,9 @@ def _add_option(group: Any, option: Option) -> None:
             f"--{option.name}", action=argparse.BooleanOptionalAction, help=text
         )
     elif option.choices:
-        group.add_argument(f"--{option.name}", choices=option.choices, help=text)
+        group.add_argument(
+            f"--{option.name}", choices=[str(c) for c in option.choices], help=text
+        )
     else:
         action = "append" if option.many else "store"
         group.add_argument(

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import (
+    note,
     note_survey,
     print_config,
     print_json,
@@ -55,7 +56,12 @@ def perform(job: Job, *, quiet: bool) -> int:
     def announce(survey: Survey) -> None:
         found.append(survey)
         if not quiet:
-            note_survey(survey, job.settings.rate, _rows_to_send(job, survey))
+            note_survey(
+                survey,
+                job.settings.rate,
+                _rows_to_send(job, survey),
+                values=job.settings.include_values,
+            )
             sys.stderr.flush()
 
     as_json = job.settings.output is OutputMode.JSON
@@ -68,7 +74,7 @@ def perform(job: Job, *, quiet: bool) -> int:
 
 
 async def _with_signals(job: Job, announce: Announce) -> Summary | None:
-    signals = Signals(Gate())
+    signals = Signals(Gate(), note)
     with signals.installed():
         return await execute(job, signals, announce)
 

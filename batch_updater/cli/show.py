@@ -40,20 +40,34 @@ def print_config(resolved: Resolved) -> None:
         print(f"{name:<20}{value or '-':<28}{origin}")
 
 
-def note_survey(survey: Survey, rate: float | None, rows: int) -> None:
+def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
     """Tell on stderr what the check found, before anything is sent."""
-    for line in survey_lines(survey, rate, rows):
+    for line in survey_lines(survey, rate, rows, values=values):
         print(line, file=sys.stderr)
 
 
-def survey_lines(survey: Survey, rate: float | None, rows: int) -> Iterator[str]:
-    """Yield what a check found, for people, and how long `rows` rows will take."""
+def note(said: str) -> None:
+    """Tell on stderr what a run is about to do."""
+    print(f"batch-updater: {said}", file=sys.stderr, flush=True)
+
+
+def survey_lines(
+    survey: Survey, rate: float | None, rows: int, *, values: bool
+) -> Iterator[str]:
+    """
+    Yield what a check found, for people.
+
+    Args:
+        rows: how many rows will be sent.
+        values: whether to show the values that break rules; a run's stderr often
+            ends in a log, where personal data does not belong.
+    """
     yield (
         f"checked     {survey.total:,} rows: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
     )
     for source, row_number, problems in survey.examples:
-        yield f"            {_where(source, row_number)}: {_what(problems)}"
+        yield f"            {_where(source, row_number)}: {_what(problems, values=values)}"
     unshown = survey.invalid + survey.duplicates - len(survey.examples)
     if unshown > 0:
         yield f"            and {unshown:,} more"
@@ -61,7 +75,8 @@ def survey_lines(survey: Survey, rate: float | None, rows: int) -> Iterator[str]
         source, row_number, problem = survey.warning_examples[rule]
         yield (
             f"warning     {rule}: {count:,} values, first at "
-            f"{_where(source, row_number)}: {_what([problem])}; --strict refuses them"
+            f"{_where(source, row_number)}: {_what([problem], values=values)}; "
+            "--strict refuses them"
         )
     yield f"estimate    {describe_duration(rows, rate)}"
 
@@ -76,16 +91,15 @@ def describe_duration(rows: int, rate: float | None) -> str:
 
 
 def _where(source: str, row_number: int) -> str:
-    return f"{source} row {row_number}"
+    return printable(f"{source} row {row_number}")
 
 
-def _what(problems: list[Problem]) -> str:
-    said = [
-        f"{problem.rule} ({problem.column}): {problem.message}"
-        if problem.column
-        else f"{problem.rule}: {problem.message}"
-        for problem in problems
-    ]
+def _what(problems: list[Problem], *, values: bool) -> str:
+    said = []
+    for problem in problems:
+        column = f" ({problem.column})" if problem.column else ""
+        message = f": {problem.message}" if values else ""
+        said.append(f"{problem.rule}{column}{message}")
     return printable("; ".join(said))
 
 

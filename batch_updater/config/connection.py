@@ -46,10 +46,11 @@ def _endpoint(settings: Settings) -> str:
 
 
 def _auth(resolved: Resolved) -> Auth:
+    file = resolved.settings.token_file
+    if file and (resolved.token is None or resolved.origins["token-file"] == "flag"):
+        return TokenFile(file)
     if resolved.token is not None:
         return FixedToken(resolved.token)
-    if resolved.settings.token_file:
-        return TokenFile(resolved.settings.token_file)
     raise UsageError(
         "there are no credentials",
         hint=f"Put a project-scoped token into {TOKEN_VARIABLE}, or into a file "

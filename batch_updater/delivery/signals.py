@@ -14,13 +14,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Signals:
     """Turns signals into a closed gate, then into a cut."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(
+        self, gate: Gate, notify: Callable[[str], None] = lambda said: None
+    ) -> None:
         self.gate = gate
+        self._notify = notify
         self._cut_off: Callable[[], object] | None = None
 
     def receive(self, signum: int) -> None:
         """Take one signal."""
         if not self.gate.closed:
+            self._notify("finishing what is in flight; once more stops at once")
             self.gate.close(Interrupted(signum))
         elif self._cut_off:
             self._cut_off()

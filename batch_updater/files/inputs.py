@@ -121,6 +121,10 @@ def fingerprint(path: Path, *, name: str = "") -> tuple[int, str]:
 
 
 def _expand(argument: str, input_format: InputFormat | None) -> Iterator[str]:
+    if not argument.strip():
+        raise InputError(
+            "an input is empty text", hint="Is a variable of your script not set?"
+        )
     if argument == STDIN:
         yield STDIN
     elif any(sign in argument for sign in "*?[") and not _is_there(argument):

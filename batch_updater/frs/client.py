@@ -13,6 +13,7 @@ from batch_updater.frs.protocol import face_set_path, faces_path, parse_retry_af
 from batch_updater.models import Reply
 
 _BODY_LIMIT = 64 * 1024
+_TEXT_LIMIT = 500
 _IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
 
 
@@ -94,9 +95,14 @@ async def _read_reply(response: aiohttp.ClientResponse) -> Reply:
     return Reply(
         status=response.status,
         body=await _read_body(response),
-        request_id=headers.get("X-Request-Id", ""),
+        request_id=_clean(headers.get("X-Request-Id", "")),
         retry_after=parse_retry_after(headers.get("Retry-After"), datetime.now(UTC)),
     )
+
+
+def _clean(text: str) -> str:
+    """Return text from outside as it can be written down: short, and whole."""
+    return text[:_TEXT_LIMIT].encode("utf-8", "replace").decode()
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -114,7 +120,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _reply_of_trouble(error: Exception) -> Reply:
-    detail = str(error) or type(error).__name__
+    detail = _clean(str(error) or type(error).__name__)
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return Reply(None, error="tls", detail=detail, sent=False)

@@ -18,6 +18,8 @@ from batch_updater.models import ErrorClass, Reply, Verdict
 
 _RETRY_STATUSES = frozenset({408, 500, 502, 503, 504})
 _NOT_FRS_STATUSES = frozenset({403, 404, 405, 407})
+_MESSAGE_LIMIT = 500
+_CODE_LIMIT = 64
 _TRANSIENT = frozenset({Verdict.RETRY, Verdict.THROTTLED})
 
 # Texts behind "Incorrect IAM authentication information:" that a new token cures.
@@ -63,7 +65,10 @@ def _judge_success(body: bytes) -> Judgement:
     if error:
         return _judge_code(error, 200)
     said = f"200 without face_number: {excerpt(body)}"
-    return Judgement(Verdict.FAIL_ROW, "REPLY.NOT_FRS", said)
+    # A page is no answer to one row: whoever sent it would send it for every row.
+    page = body.lstrip().startswith(b"<")
+    verdict = Verdict.STOP_RUN if page else Verdict.FAIL_ROW
+    return Judgement(verdict, "REPLY.NOT_FRS", said)
 
 
 def judge_error(reply: Reply) -> Judgement:
@@ -87,7 +92,8 @@ def _judge_transport(reply: Reply) -> Judgement:
 
 def _judge_code(error: ServiceError, status: int) -> Judgement:
     verdict = _verdict_by_code(error, status)
-    return Judgement(verdict, error.code, error.message, error.request_id)
+    message = error.message[:_MESSAGE_LIMIT]
+    return Judgement(verdict, error.code[:_CODE_LIMIT], message, error.request_id)
 
 
 def _verdict_by_code(error: ServiceError, status: int) -> Verdict:

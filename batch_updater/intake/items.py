@@ -91,4 +91,5 @@ def _items_of(
                 intake.face_set_name,
                 chunk.source,
                 chunk.first_row + position,
+                values=intake.include_values,
             )

@@ -31,6 +31,7 @@ class Intake:
     Args:
         limit: read no more than this many rows of all inputs together.
         strict: whether soft rules refuse a row.
+        include_values: whether results may show values.
     """
 
     inputs: Sequence[Input]
@@ -38,6 +39,7 @@ class Intake:
     mapping: ColumnMapping
     face_set_name: str
     strict: bool = False
+    include_values: bool = False
     limit: int | None = None
 
     def settle_types(self, declared: dict[str, FieldType] | None) -> FieldTypes:

@@ -88,6 +88,10 @@ class FieldTypes:
         """Return whether a field of this name may be sent."""
         return self.allowed is None or name in self.allowed
 
+    def knows(self, name: str) -> bool:
+        """Return whether the type of this field has been said by anybody."""
+        return self.allowed is not None or name in self.types
+
 
 def field_name_problem(name: str) -> tuple[str, str] | None:
     """Return (rule, message) when FRS would not take this field name (page 0012)."""

@@ -35,6 +35,34 @@ _MAX_DIGITS = 40
 _MAX_TEXT = 256
 _EXCERPT = 40
 
+# What each rule wants: the sentence that results carry, since it has no values.
+RULES: Mapping[str, str] = {
+    "face_id_missing": "a face id is wanted",
+    "face_id_type": "the face id must be text",
+    "face_id_shape": "a face id has 8 letters or digits",
+    "external_image_id": "1 to 36 letters, digits, '_' or '-' are wanted",
+    "nothing_to_update": "an external image id or a custom field is wanted",
+    "external_fields_json": "a JSON object without repeated keys is wanted",
+    "field_name": "a field name has 1 to 36 letters, digits, '_' or '-'",
+    "field_reserved": "the field name is reserved by FRS",
+    "field_undeclared": "the face set does not declare this field",
+    "field_given_twice": "the field is also in the column external_fields",
+    "field_kind": "text, a number or a boolean is wanted",
+    "too_many_fields": "a face set has at most 10 custom fields",
+    "string": "text is wanted",
+    "string_length": "1 to 256 characters are wanted",
+    "string_unicode": "the text has half a surrogate pair",
+    "string_charset": "letters, digits, '_' and '-' are wanted",
+    "integer": "a whole number without leading zeros is wanted",
+    "integer_range": "the number does not fit 32 bits",
+    "long_range": "the number does not fit 64 bits",
+    "number": "a number without suffix or leading zeros is wanted",
+    "number_finite": "a finite number is wanted",
+    "float_range": "the number does not fit single precision",
+    "double_range": "the number does not fit double precision",
+    "boolean": "true or false is wanted",
+}
+
 Broken = tuple[str, str]
 """A rule's name and what breaks it, in words."""
 
@@ -222,7 +250,7 @@ def _float_problem(value: float, kind: FieldType | None) -> Broken | None:
     if kind in {FieldType.STRING, FieldType.BOOLEAN}:
         return _mismatch(value, kind)
     if kind in _RANGES:
-        if value.is_integer() and abs(value) <= _EXACT_FLOAT:
+        if value.is_integer() and abs(value) < _EXACT_FLOAT:
             return _integer_problem(int(value), kind)
         return "integer", f"{value} is not a whole number that a float holds exactly"
     return _size_problem(value, kind, value)

@@ -9,6 +9,7 @@ import pandas as pd
 from batch_updater.mapping.checks import Checked, cells, is_missing
 from batch_updater.mapping.columns import BoundColumns, FieldTypes
 from batch_updater.mapping.rules import (
+    RULES,
     SOFT_RULES,
     Problem,
     convert,
@@ -100,8 +101,15 @@ def refuse(
     face_set_name: str,
     source: str,
     row_number: int,
+    *,
+    values: bool = True,
 ) -> Result:
-    """Return the result of a row that may not be sent."""
+    """
+    Return the result of a row that may not be sent.
+
+    Args:
+        values: whether its message may show the values that break the rules.
+    """
     listed = list(problems)
     duplicate = any(problem.rule == DUPLICATE_RULE for problem in listed)
     return Result(
@@ -110,11 +118,18 @@ def refuse(
         face_set_name=face_set_name,
         face_id="" if is_missing(face_id) else str(face_id),
         outcome=Outcome.DUPLICATE if duplicate else Outcome.INVALID,
-        error_msg="; ".join(problem.message for problem in listed),
+        error_msg="; ".join(_say(problem, values=values) for problem in listed),
         error_class=ErrorClass.PERMANENT,
         rule="; ".join(problem.rule for problem in listed),
         column="; ".join(problem.column for problem in listed),
     )
+
+
+def _say(problem: Problem, *, values: bool) -> str:
+    if values:
+        return problem.message
+    # A duplicate's message names the other row, which the rule alone cannot.
+    return RULES.get(problem.rule, problem.message)
 
 
 def _row_fields(

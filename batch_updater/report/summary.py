@@ -133,8 +133,8 @@ class Summary:
     Args:
         errors: by code or rule, most frequent first.
         seconds: time between first start and last answer, sessions added up.
-        achieved_rate: attempts a second over that time (at least one second), or
-            None when nothing was sent.
+        achieved_rate: attempts started a second (all of them when they took less
+            than a second), or None when nothing was sent.
         busiest_second: most attempts that started in any sliding second.
         latency: p50, p95 and p99 in seconds.
         note: what could not be made, or empty.
@@ -177,8 +177,6 @@ class Summary:
 class SummaryBuilder:
     """Adds up attempts in any order and the last result of each row."""
 
-    _EXAMPLE = 80
-
     def __init__(self) -> None:
         self.tally = Tally()
         self.worth_retrying = False
@@ -187,11 +185,11 @@ class SummaryBuilder:
         self._first: dict[tuple[str, Outcome], Result] = {}
         self._latency = Quantiles()
         self._busiest = BusiestSecond()
-        self._spans: list[tuple[float, float]] = []
+        self._sessions: list[_Session] = []
 
     def new_session(self) -> None:
         """Start a new stretch of time: the run was stopped in between."""
-        self._spans.append((math.inf, -math.inf))
+        self._sessions.append(_Session())
 
     def add_attempts(self, result: Result) -> None:
         """Take a line of the journal, also one that a later line replaces."""
@@ -203,11 +201,9 @@ class SummaryBuilder:
         self.tally.throttled += attempt.status == 429
         self._latency.add(attempt.latency)
         self._busiest.add(attempt.started_at)
-        if not self._spans:
+        if not self._sessions:
             self.new_session()
-        start, end = self._spans[-1]
-        finished = attempt.started_at + attempt.latency
-        self._spans[-1] = (min(start, attempt.started_at), max(end, finished))
+        self._sessions[-1].add(attempt)
 
     def add_row(self, result: Result) -> None:
         """Take the last result of a row."""
@@ -215,8 +211,8 @@ class SummaryBuilder:
         self._ambiguous += result.ambiguous
         transient = result.error_class is ErrorClass.TRANSIENT
         self.worth_retrying |= transient and result.outcome is Outcome.FAILED
-        code = result.error_code or result.rule
-        if code:
+        rules = dict.fromkeys(result.rule.split("; ")) if result.rule else ()
+        for code in [result.error_code] if result.error_code else rules:
             self._errors[code, result.outcome] += 1
             self._first.setdefault((code, result.outcome), result)
 
@@ -236,17 +232,41 @@ class SummaryBuilder:
 
     def speed(self) -> dict[str, Any]:
         """Return the keyword arguments of Summary that tell of time."""
-        spans = [end - start for start, end in self._spans if end > start]
-        seconds = sum(spans)
+        sessions = [session for session in self._sessions if session.attempts]
         return {
             "attempts": self.tally.attempts,
             "throttled": self.tally.throttled,
             "ambiguous": self._ambiguous,
-            "achieved_rate": self.tally.attempts / max(seconds, 1.0) if spans else None,
+            "achieved_rate": _rate_of(sessions),
             "busiest_second": self._busiest.most(),
             "latency": {f"p{q}": self._latency.at(q / 100) for q in (50, 95, 99)},
-            "seconds": seconds,
+            "seconds": sum(s.last_end - s.first_start for s in sessions),
         }
+
+
+@dataclass(slots=True)
+class _Session:
+    """When the attempts of one session started and ended."""
+
+    attempts: int = 0
+    first_start: float = math.inf
+    last_start: float = -math.inf
+    last_end: float = -math.inf
+
+    def add(self, attempt: Attempt) -> None:
+        self.attempts += 1
+        self.first_start = min(self.first_start, attempt.started_at)
+        self.last_start = max(self.last_start, attempt.started_at)
+        self.last_end = max(self.last_end, attempt.started_at + attempt.latency)
+
+
+def _rate_of(sessions: list[_Session]) -> float | None:
+    """Return starts a second; n starts have n - 1 gaps between them."""
+    if not sessions:
+        return None
+    attempts = sum(session.attempts for session in sessions)
+    seconds = sum(s.last_start - s.first_start for s in sessions)
+    return (attempts - len(sessions)) / seconds if seconds > 1 else float(attempts)
 
 
 def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> int:

@@ -6,6 +6,7 @@ from batch_updater.report.progress import format_duration
 from batch_updater.report.summary import ErrorCount, Summary
 
 _MESSAGE = 120
+_ERRORS = 20
 
 
 def render_summary(summary: Summary) -> str:
@@ -23,8 +24,10 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _speed_lines(summary)
     if summary.errors:
         yield "errors"
-    for error in summary.errors:
+    for error in summary.errors[:_ERRORS]:
         yield from _error_lines(error)
+    if len(summary.errors) > _ERRORS:
+        yield f"  and {len(summary.errors) - _ERRORS} more kinds in summary.json"
     yield from _end_lines(summary)
 
 

@@ -305,11 +305,14 @@ def test_a_connection_needs_credentials() -> None:
 
 
 def test_connections(tmp_path: Path) -> None:
-    """The environment's token goes before the file's; an endpoint before a region."""
+    """A token file given as a flag goes first; an endpoint before a region."""
     file = tmp_path / "token"
     file.write_text("other")
     flags = TARGET | {"token-file": (str(file),)}
     connection = make_connection(resolve(flags, {TOKEN: CANARY}))
+    assert isinstance(connection.auth, TokenFile)
+    environ = {TOKEN: CANARY, "BATCH_UPDATER_TOKEN_FILE": str(file)}
+    connection = make_connection(resolve(TARGET, environ))
     assert connection.endpoint == "https://face.cn-north-4.myhuaweicloud.com"
     assert connection.project_id == "p"
     assert isinstance(connection.auth, FixedToken)

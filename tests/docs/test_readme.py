@@ -186,7 +186,7 @@ def test_every_line_of_the_summary_is_explained() -> None:
 def test_commands_shown_can_be_parsed() -> None:
     """Every batch-updater line in a console block is a command line that works."""
     lines = [
-        line.removeprefix("$ ").split("  #")[0]
+        line.removeprefix("$ ").split("  #")[0].removesuffix(" &")
         for block in blocks("console")
         for line in block.splitlines()
         if line.startswith("$ batch-updater")

@@ -307,10 +307,24 @@ def test_success_is_what_the_service_said(
     assert (judgement.verdict, judgement.code) == (verdict, code)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>login</html>", b'{"face_number": 1'])
-def test_200_with_something_else(body: bytes) -> None:
-    """A 200 from a proxy, or one cut short, is no success."""
-    assert judge(Reply(200, body)).code == "REPLY.NOT_FRS"
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        (b"", ROW),
+        (b'{"face_number": 1', ROW),
+        (b" <html>login</html>", Verdict.STOP_RUN),
+    ],
+)
+def test_200_with_something_else(body: bytes, verdict: Verdict) -> None:
+    """A 200 cut short fails its row; a page instead of FRS stops the run."""
+    judgement = judge(Reply(200, body))
+    assert (judgement.verdict, judgement.code) == (verdict, "REPLY.NOT_FRS")
+
+
+def test_what_the_service_says_is_cut() -> None:
+    """A message of any length leaves a journal line of a few hundred bytes."""
+    judgement = judge(answer(400, {"error_code": "X" * 900, "error_msg": "y" * 60_000}))
+    assert len(judgement.code) + len(judgement.message) < 600
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_rows_and_attempts_are_added_up_apart() -> None:
     speed = builder.speed()
     assert (speed["attempts"], speed["throttled"], speed["ambiguous"]) == (2, 1, 1)
     assert speed["seconds"] == pytest.approx(1.5)
-    assert speed["achieved_rate"] == pytest.approx(2 / 1.5)
+    assert speed["achieved_rate"] == 2.0  # in half a second of starts
     assert speed["busiest_second"] == 1
 
 
@@ -218,6 +218,25 @@ def test_errors_are_counted_by_code_and_outcome() -> None:
     assert errors[0].message == "m2"
     assert errors[0].example == "a.csv row 2, face iexEBb6t"
     assert errors[2].remedy == "FRS.0303 when unprocessed"
+
+
+def test_each_rule_counts_once_a_row() -> None:
+    """A row that breaks one rule three times and another once counts once in each."""
+    builder = SummaryBuilder()
+    rule = "integer; integer; boolean; integer"
+    builder.add_row(result(Outcome.INVALID, rule=rule, message="no"))
+    builder.add_row(result(Outcome.INVALID, row=2, rule="integer", message="no"))
+    counts = {e.code: e.count for e in builder.errors(lambda code, outcome: "")}
+    assert counts == {"integer": 2, "boolean": 1}
+
+
+def test_the_achieved_rate_counts_gaps() -> None:
+    """21 starts, a tenth of a second apart, are ten a second and not more."""
+    builder = SummaryBuilder()
+    for i in range(21):
+        attempt = Attempt(100 + i / 10, 0.03, 200)
+        builder.add_attempts(result(Outcome.UPDATED, attempt, row=i + 1))
+    assert builder.speed()["achieved_rate"] == pytest.approx(10.0)
 
 
 def stop_of(reason: RunStopped) -> Stop:
