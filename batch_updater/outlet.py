@@ -1,5 +1,6 @@
 """Where tasks leave: a client with its pacer, made from the settings."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.frs.client import FrsClient, open_client
 from batch_updater.models import FieldType
 
+_PATIENCE = 5.0  # seconds of silence before a person is told why
+
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
@@ -29,14 +32,20 @@ class Outlet:
 
     async def ask_face_set(self) -> dict[str, FieldType]:
         """Return the types of the custom fields that the face set declares."""
-        face_set = await show_face_set(
-            self.client,
-            self.settings.face_set or "",
-            self.pacer,
-            self.signals.gate,
-            _retry_policy(self.settings),
-            SystemRandom(),
-        )
+        said = "waiting for the service's first answer; Ctrl-C leaves"
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_PATIENCE, self.signals.notify, said)
+        try:
+            face_set = await show_face_set(
+                self.client,
+                self.settings.face_set or "",
+                self.pacer,
+                self.signals.gate,
+                _retry_policy(self.settings),
+                SystemRandom(),
+            )
+        finally:
+            timer.cancel()
         return dict(face_set.fields)
 
     def sender(self, repeats: Callable[[str], bool] | None = None) -> Send:

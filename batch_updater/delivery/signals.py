@@ -18,13 +18,13 @@ class Signals:
         self, gate: Gate, notify: Callable[[str], None] = lambda said: None
     ) -> None:
         self.gate = gate
-        self._notify = notify
+        self.notify = notify
         self._cut_off: Callable[[], object] | None = None
 
     def receive(self, signum: int) -> None:
         """Take one signal."""
         if not self.gate.closed:
-            self._notify("finishing what is in flight; once more stops at once")
+            self.notify("finishing what is in flight; once more stops at once")
             self.gate.close(Interrupted(signum))
         elif self._cut_off:
             self._cut_off()
