@@ -91,6 +91,7 @@ class RatePacer:
         self._most_late = max(self._least_late, self._window * _MOST_LATE)
         self._poll = 0.5 / rate
         self._spacing = AsyncLimiter(burst, burst / rate)
+        self._first = burst  # fills the bucket: catching up must be earned
         self._slots: deque[Slot] = deque(maxlen=starts)
         self._shortest_trip = math.inf
         self._not_before = 0.0
@@ -103,7 +104,8 @@ class RatePacer:
                 await self._gate.sleep(delay)
             if self._gate.closed:
                 return None
-            await self._spacing.acquire()  # has capacity: nobody else has the turn
+            # Never waits: there is capacity, and nobody else has the turn.
+            await self._spacing.acquire(1 if self._slots else self._first)
             slot = Slot(_now())
             self._slots.append(slot)
             return slot
