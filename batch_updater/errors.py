@@ -11,6 +11,7 @@ A failed row is data (a Result); only these are exceptions:
         ├── RunRefused        3   the service refuses every row
         ├── TooManyErrors     4   --max-errors
         ├── JournalFailed     4   an outcome could not be written down
+        ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration
         └── Interrupted 130/143   SIGINT, SIGTERM
 """
@@ -91,6 +92,13 @@ class JournalFailed(RunStopped):
 
     exit_code = 4
     name = "journal_failed"
+
+
+class ViewsFailed(RunStopped):
+    """Every outcome is in the journal, but the views of it could not be written."""
+
+    exit_code = 4
+    name = "views_failed"
 
 
 class TimeWindowOver(RunStopped):

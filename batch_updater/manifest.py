@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 
 from batch_updater.config.mapping_file import column_mapping
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.errors import InputError
-from batch_updater.files.inputs import Input, InputFormat, fingerprint
-from batch_updater.files.journal import replay, selected_rows
+from batch_updater.errors import InputError, RunDirectoryError
+from batch_updater.files.formats import Compression
+from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
+from batch_updater.files.journal import replay
 from batch_updater.files.run_dir import FORMAT, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.intake.items import Selection
@@ -85,30 +86,88 @@ def _describe_input(source: Input, rows: int) -> dict[str, Any]:
 def load_manifest(directory: RunDirectory) -> Manifest:
     """Read run.json; RunDirectoryError when it is none of ours."""
     content = directory.read_manifest()
-    inputs = content["inputs"]
+    try:
+        manifest = _read(content)
+    except KeyError as error:
+        raise _damaged(directory, f"{error.args[0]!r} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _damaged(directory, str(error)) from None
+    return manifest if manifest.parent else _with_own_input(manifest, directory)
+
+
+def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{directory.manifest} is damaged: {said}",
+        hint="Put it back as it was; the journal alone does not say how its rows "
+        "were read.",
+    )
+
+
+def _with_own_input(manifest: Manifest, directory: RunDirectory) -> Manifest:
+    # The directory may have been moved, and what came by stdin went with it.
+    inputs = tuple(
+        replace(source, path=directory.spool.absolute())
+        if source.name == STDIN
+        else source
+        for source in manifest.inputs
+    )
+    return replace(manifest, inputs=inputs)
+
+
+def _read(content: Mapping[str, Any]) -> Manifest:
+    inputs = _typed(content, "inputs", list)
+    settings = _typed(content, "settings", dict)
     return Manifest(
-        tool_version=content["tool_version"],
-        run_id=content["run_id"],
-        created_at=content["created_at"],
-        settings={name: tuple(given) for name, given in content["settings"].items()},
+        tool_version=_typed(content, "tool_version", str),
+        run_id=_typed(content, "run_id", str),
+        created_at=_typed(content, "created_at", str),
+        settings={name: _texts(settings, name) for name in settings},
         inputs=tuple(_read_input(entry) for entry in inputs),
-        rows={entry["name"]: entry["rows"] for entry in inputs},
-        declared={k: FieldType(v) for k, v in content["declared"].items()},
-        header=tuple(content["header"]),
-        parent=content["parent"],
-        state=content["state"],
+        rows={entry["name"]: _count(entry, "rows") for entry in inputs},
+        declared={
+            k: FieldType(v) for k, v in _typed(content, "declared", dict).items()
+        },
+        header=_texts(content, "header"),
+        parent=_typed(content, "parent", str),
+        state=_typed(content, "state", str),
     )
 
 
 def _read_input(entry: Mapping[str, Any]) -> Input:
+    compression = entry["compression"]
+    if compression not in (None, *get_args(Compression)):
+        raise ValueError(f"'compression' is {compression!r:.40}")
     return Input(
-        path=Path(entry["path"]),
-        name=entry["name"],
+        path=Path(_typed(entry, "path", str)),
+        name=_typed(entry, "name", str),
         format=InputFormat(entry["format"]),
-        compression=entry["compression"],
-        size=entry["size"],
-        sha256=entry["sha256"],
+        compression=compression,
+        size=_count(entry, "size"),
+        sha256=_typed(entry, "sha256", str),
     )
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _typed(entry: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
+    value = entry[name]
+    if type(value) is not kind:
+        raise TypeError(f"{name!r} is {value!r:.40}")
+    return value
+
+
+def _count(entry: Mapping[str, Any], name: str) -> int:
+    if (value := _typed(entry, name, int)) < 0:
+        raise ValueError(f"{name!r} is {value}")
+    return value
+
+
+def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _typed(entry, name, list)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name!r} is {texts!r:.40}")
+    return tuple(texts)
 
 
 def make_intake(settings: Settings, inputs: Sequence[Input]) -> Intake:
@@ -129,15 +188,17 @@ def check_unchanged(inputs: Sequence[Input]) -> None:
     for source in inputs:
         try:
             size, sha256 = fingerprint(source.path)
-        except OSError as error:
+        except InputError as error:
             raise InputError(
-                f"{source.path}: {error.strerror}; the run began with it",
-                hint="Put the file back where it was.",
+                f"{error.message}; the run began with it",
+                hint="Put the file back where it was, readable for this user.",
             ) from None
         if (size, sha256) != (source.size, source.sha256):
+            how = f"{source.size:,} bytes then, {size:,} now"
+            if size == source.size:
+                how = "its size is the same, its content differs"
             raise InputError(
-                f"{source.path} has changed since the run began "
-                f"({source.size:,} bytes then, {size:,} now)",
+                f"{source.path} has changed since the run began ({how})",
                 hint="Row numbers may mean other faces now. Put the file back, or "
                 "start a new run with it.",
             )
@@ -147,7 +208,7 @@ def read_selection(directory: RunDirectory, total: int) -> Selection:
     """Return the rows that a run is about: all, unless its journal says which."""
     for record in replay(directory.journal):
         if record.kind == "selection":
-            return selected_rows(record.facts["rows"], total)
+            return record.selection(total)
         if record.kind == "result":
             break
     return np.ones(total, dtype=np.bool_)
@@ -160,9 +221,7 @@ def rows_with(
     rows = np.zeros(layout.total, dtype=np.bool_)
     for record in replay(directory.journal):
         if record.kind == "result":
-            facts = record.facts
-            ordinal = layout.ordinal(facts["source"], facts["row_number"])
-            rows[ordinal] = facts["outcome"] in outcomes
+            rows[record.ordinal(layout)] = record.result().outcome in outcomes
     return rows
 
 

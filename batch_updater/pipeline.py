@@ -7,11 +7,14 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
+import os
+import shlex
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +24,14 @@ from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import InputError, RunStopped
+from batch_updater.errors import (
+    InputError,
+    JournalFailed,
+    RunDirectoryError,
+    RunStopped,
+    UsageError,
+    ViewsFailed,
+)
 from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.journal import Journal, format_time, select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
@@ -37,7 +47,15 @@ from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.upkeep import stop_on_errors, time_window, upkeep
 from batch_updater.version import __version__
-from batch_updater.views import write_views
+from batch_updater.views import naming_trouble, write_views
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run's directory, and its journal, which nobody else can open now."""
+
+    directory: RunDirectory
+    journal: Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +66,7 @@ class Job:
     Args:
         texts: the settings as they were given, for run.json.
         pending: the rows to send; None means all.
-        resumed: the directory of the run that goes on, or None for a new one.
+        resumed: the run that goes on, or None for a new one.
         parent: the run whose failed rows are sent again, or empty.
     """
 
@@ -57,7 +75,7 @@ class Job:
     connection: Connection
     inputs: tuple[Input, ...]
     pending: Selection | None = None
-    resumed: RunDirectory | None = None
+    resumed: Opened | None = None
     parent: str = ""
 
 
@@ -93,29 +111,63 @@ async def execute(
             the first update), or the journal cannot be written.
     """
     settings = job.settings
-    async with open_outlet(settings, job.connection, signals) as outlet:
-        ready = await _prepare_or_leave(job, outlet)
-        announce(ready.found)
-        _refuse_if_asked(ready.found, settings)
-        if settings.dry_run:
-            return None
-        directory = job.resumed or create_run_directory(settings.run_dir)
-        ready = _keep_spooled(ready, directory)
-        with Journal(directory.journal) as journal:
-            manifest = _open_record(ready, directory, journal)
-            stop = await _deliver(ready, outlet, journal)
-            journal.note("end", {"stop": asdict(stop) if stop else None})
-    return conclude(directory, manifest, settings, stop)
+    _refuse_undecodable(job)
+    with ExitStack() as held:  # the journal's lock, until the views are there
+        async with open_outlet(settings, job.connection, signals) as outlet:
+            ready = await _prepare_or_leave(job, outlet)
+            announce(ready.found)
+            _refuse_if_asked(ready.found, settings)
+            if settings.dry_run:
+                return None
+            begun = _go_on(ready, job.resumed) if job.resumed else _begin(ready, held)
+            stop = await _deliver(begun.ready, outlet, begun.journal)
+            begun.journal.note("end", {"stop": asdict(stop) if stop else None})
+        return conclude(begun.directory, begun.manifest, settings, stop)
 
 
 def conclude(
     directory: RunDirectory, manifest: Manifest, settings: Settings, stop: Stop | None
 ) -> Summary:
-    """Make the views of a run that has ended, and note its end in run.json."""
-    summary = write_views(directory, manifest, settings, stop)
-    totals = {"read": summary.read, **summary.outcomes}
-    ended(manifest, early=stop is not None).save(directory, totals)
+    """
+    Make the views of a run that has ended, and note its end in run.json.
+
+    Raises:
+        ViewsFailed: they cannot be written; the journal is whole.
+    """
+    try:
+        with naming_trouble(directory, ViewsFailed):
+            summary = write_views(directory, manifest, settings, stop)
+            totals = {"read": summary.read, **summary.outcomes}
+            ended(manifest, early=stop is not None).save(directory, totals)
+    except InputError as error:  # as such it would say that nothing was sent
+        raise ViewsFailed(
+            f"the input changed while the views were made: {error.message}",
+            hint="Put the file back as it was, then: "
+            + shlex.join(["batch-updater", "results", str(directory.path)]),
+        ) from error
     return summary
+
+
+def _refuse_undecodable(job: Job) -> None:
+    # Names of files are bytes; journal and results are UTF-8.
+    for source in job.inputs:
+        if _is_undecodable(f"{source.name}{source.path}"):
+            raise InputError(
+                f"{_escape(source.name)}: its path {_escape(str(source.path))} is not "
+                "valid UTF-8, so the journal cannot name it",
+                hint="Rename the file or folder; nothing was sent.",
+            )
+    for name, texts in job.texts.items():
+        if any(_is_undecodable(text) for text in texts):
+            raise UsageError(f"--{name} {_escape(texts[-1])}: is not valid UTF-8")
+
+
+def _is_undecodable(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _escape(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
@@ -141,7 +193,17 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     )
     if gate.reason:
         raise gate.reason
+    _refuse_other_rows(job, found)
     return Ready(job, intake, types, declared, found)
+
+
+def _refuse_other_rows(job: Job, found: Survey) -> None:
+    if job.pending is not None and len(job.pending) != found.total:
+        raise RunDirectoryError(
+            f"run.json counts {len(job.pending):,} rows of input, but there are "
+            f"{found.total:,} now",
+            hint="Put run.json back as the run wrote it.",
+        )
 
 
 def _refuse_if_asked(found: Survey, settings: Settings) -> None:
@@ -161,6 +223,41 @@ def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
         for source in ready.intake.inputs
     )
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run that is on record: from here on it can be resumed."""
+
+    ready: Ready
+    directory: RunDirectory
+    journal: Journal
+    manifest: Manifest
+
+
+def _go_on(ready: Ready, run: Opened) -> _Begun:
+    with naming_trouble(run.directory, RunDirectoryError):
+        manifest = _open_record(ready, run.directory, run.journal)
+    return _Begun(ready, run.directory, run.journal, manifest)
+
+
+def _begin(ready: Ready, held: ExitStack) -> _Begun:
+    directory = create_run_directory(ready.job.settings.run_dir)
+    ours: list[Path] = []
+    try:
+        journal = held.enter_context(Journal(directory.journal, new=True))
+        ours += [directory.journal, directory.spool]
+        ready = _keep_spooled(ready, directory)
+        manifest = _open_record(ready, directory, journal)
+    except BaseException as error:
+        directory.discard(ours)
+        if isinstance(error, OSError | JournalFailed):
+            raise RunDirectoryError(
+                f"cannot begin a run in {directory.path}: {error}; nothing was sent",
+                hint="Make room, or give another place with --run-dir.",
+            ) from error
+        raise
+    return _Begun(ready, directory, journal, manifest)
 
 
 def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Manifest:
@@ -188,7 +285,7 @@ def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Man
 
 def _created_at(job: Job) -> str:
     if job.resumed:
-        return load_manifest(job.resumed).created_at
+        return load_manifest(job.resumed.directory).created_at
     return format_time(datetime.now(UTC).timestamp())
 
 

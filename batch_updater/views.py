@@ -1,16 +1,34 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
+import json
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
 
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.errors import InputError, RunDirectoryError
-from batch_updater.files.journal import OutcomeIndex, decode_result, replay
-from batch_updater.files.results import Views, open_invalid, open_views
+from batch_updater.errors import (
+    BatchUpdaterError,
+    InputError,
+    RunDirectoryError,
+    RunStopped,
+    UsageError,
+)
+from batch_updater.files.journal import OutcomeIndex, Record, replay
+from batch_updater.files.results import (
+    VIEWS_OF_INPUT,
+    Views,
+    open_invalid,
+    open_views,
+    temporary_name,
+)
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.codes import find_code
 from batch_updater.intake.items import Selection, examine
@@ -39,17 +57,18 @@ def write_views(
     Make every view of a run again from its journal; return its summary.
 
     The input is read once more for the rows' own columns. When it is gone or has
-    changed, only results are made, and the summary's note says so.
+    changed, only results are made, the other views stay as they are, and the
+    summary's note says so. Whoever calls this holds the journal's lock.
     """
     layout = manifest.layout
-    builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     selection = read_selection(directory, layout.total)
-    note = _input_trouble(manifest)
+    note = _input_trouble(directory, manifest)
+    builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:
         _take_journal(directory, builder, index)
         with open_views(
             directory.path,
-            () if note else manifest.header,
+            None if note else manifest.header,
             parquet=settings.results_format == "parquet",
             values=settings.include_values,
         ) as views:
@@ -66,15 +85,33 @@ def write_views(
     return summary
 
 
-def _input_trouble(manifest: Manifest) -> str:
+def _input_trouble(directory: RunDirectory, manifest: Manifest) -> str:
     try:
         check_unchanged(manifest.inputs)
     except InputError as error:
+        kept = [name for name in VIEWS_OF_INPUT if (directory.path / name).exists()]
         return (
             f"{error.message}: failed.csv, invalid.csv and unprocessed.csv need the "
             "input's own columns and were not made"
+            + (f"; {', '.join(kept)}: kept from before" if kept else "")
         )
     return ""
+
+
+@contextmanager
+def naming_trouble(
+    directory: RunDirectory, kind: type[BatchUpdaterError]
+) -> Iterator[None]:
+    """Raise what the disk says while views are written as an error of this kind."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename2 or error.filename or directory.path
+        raise kind(
+            f"cannot write {where}: {error.strerror or error}",
+            hint="Make room, or move what is in the way, then: "
+            + shlex.join(["batch-updater", "results", str(directory.path)]),
+        ) from error
 
 
 def _take_journal(
@@ -85,7 +122,7 @@ def _take_journal(
             builder.new_session()
         elif record.kind == "result":
             index.note(record)
-            builder.add_attempts(decode_result(record.facts))
+            builder.add_attempts(record.result())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +137,7 @@ class _RowWriter:
 
     def write(self, rows: Rows) -> None:
         chunk = rows.chunk
-        columns = [cells(chunk.frame[i]) for i in range(len(chunk.header))]
+        columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
         wanted = np.flatnonzero(self.selection[rows.start : rows.stop]).tolist()
         for position in wanted:
             face_id = str(columns[rows.columns.face_id][position] or "")
@@ -197,14 +234,70 @@ def _next_command(
 
 
 def read_stop(directory: RunDirectory) -> Stop | None:
-    """Return why a run's last session ended early, or None."""
-    stop = None
+    """
+    Return why a run's last session ended early, or None.
+
+    Whoever calls this holds the journal's lock: a session without an end is one
+    that was killed.
+    """
+    killed = Stop(
+        name=RunStopped.name,
+        message="the run did not end by itself: it was killed, or the machine stopped",
+        hint=f"It can go on: batch-updater resume {shlex.quote(str(directory.path))}",
+        exit_code=RunStopped.exit_code,
+    )
+    stop: Stop | None = killed
     for record in replay(directory.journal):
         if record.kind == "session":
-            stop = None
-        elif record.kind == "end" and record.facts.get("stop"):
-            stop = Stop(**record.facts["stop"])
+            stop = killed
+        elif record.kind == "end":
+            stop = _told_stop(record)
     return stop
+
+
+def _told_stop(record: Record) -> Stop | None:
+    said = record.facts.get("stop")
+    try:
+        stop = Stop(**said) if said is not None else None
+    except TypeError:
+        raise record.damage() from None
+    if stop and not (type(stop.exit_code) is int and _are_texts(stop)):
+        raise record.damage()
+    return stop
+
+
+def _are_texts(stop: Stop) -> bool:
+    return all(isinstance(t, str) for t in (stop.name, stop.message, stop.hint))
+
+
+def _own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
+    """Return a column's cells as `as_text` wants them: Arrow's objects as JSON."""
+    values = cells(series)
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype) and (
+        pa.types.is_struct(dtype.pyarrow_dtype) or pa.types.is_map(dtype.pyarrow_dtype)
+    ):
+        texts = [None if value is None else _object_text(value) for value in values]
+        return np.array(texts, dtype=object)
+    return values
+
+
+def _object_text(value: Any) -> str:
+    """
+    Return a struct or map as the JSON object that means the same to a run.
+
+    A null member is "not given", as the mapping reads it. A map's key that stands
+    twice stays twice, so that it is refused again.
+    """
+    pairs = list(value.items()) if isinstance(value, dict) else value
+    if not all(isinstance(name, str) for name, _ in pairs):
+        return _json(value)
+    members = [f"{_json(k)}: {_json(v)}" for k, v in pairs if v is not None]
+    return "{" + ", ".join(members) + "}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:
@@ -212,8 +305,10 @@ def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) 
     Write the refused rows with rule and column, as a run's invalid.csv has them.
 
     Raises:
+        UsageError: the file is one of the inputs; nothing is written.
         RunDirectoryError: the file cannot be written.
     """
+    _refuse_target(path, intake)
     try:
         with open_invalid(path, found.header) as views:
             for rows, checked in examine(intake, types, found):
@@ -222,9 +317,21 @@ def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) 
         raise RunDirectoryError(f"cannot write {path}: {error.strerror}") from None
 
 
+def _refuse_target(path: Path, intake: Intake) -> None:
+    for target in (path, temporary_name(path)):
+        for source in intake.inputs:
+            if target.exists() and target.samefile(source.path):
+                raise UsageError(
+                    f"{target} is an input, and would be overwritten",
+                    hint="Give another file with --invalid-csv.",
+                )
+    if path.exists() and not path.is_file():  # a device would be replaced too
+        raise RunDirectoryError(f"cannot write {path}: it is not a regular file")
+
+
 def _write_refused(rows: Rows, checked: Checked, views: Views) -> None:
     chunk = rows.chunk
-    columns = [cells(chunk.frame[i]) for i in range(len(chunk.header))]
+    columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
     for position, problems in sorted(checked.problems.items()):
         face_id = columns[rows.columns.face_id][position]
         row_number = chunk.first_row + position
@@ -244,4 +351,4 @@ def find_results(
             continue
         if face_id is not None and facts.get("face_id") != face_id:
             continue
-        yield decode_result(facts)
+        yield record.result()

@@ -12,7 +12,7 @@ from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
-from batch_updater.files.journal import Journal
+from batch_updater.files.journal import Journal, locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.intake.items import Selection
 from batch_updater.manifest import (
@@ -22,7 +22,8 @@ from batch_updater.manifest import (
     load_manifest,
     pending_rows,
 )
-from batch_updater.pipeline import Job, conclude
+from batch_updater.pipeline import Job, Opened, conclude
+from batch_updater.views import read_stop
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
@@ -31,24 +32,34 @@ _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
 def resume(arguments: argparse.Namespace) -> int:
     """Send the rows that have no final outcome yet; all others stay as they are."""
     directory, manifest, resolved = _load(arguments)
-    with Journal(directory.journal):  # nobody else may be writing to it
+    # Held to the end: what is pending stays so until it is sent.
+    with Journal(directory.journal) as journal:
         pending = pending_rows(directory, manifest.layout)
-    if not pending.any():
-        _note("nothing is left to send; the views are made again", arguments)
-        summary = conclude(directory, manifest, resolved.settings, None)
-        as_json = resolved.settings.output is OutputMode.JSON
-        print_summary(summary, as_json=as_json)
-        return summary.exit_code
-    job = replace(
-        _job(manifest, resolved, pending), resumed=directory, parent=manifest.parent
-    )
-    return perform(job, quiet=arguments.quiet)
+        if not pending.any():
+            _note("nothing is left to send; the views are made again", arguments)
+            _note_end(directory, journal)
+            summary = conclude(directory, manifest, resolved.settings, None)
+            as_json = resolved.settings.output is OutputMode.JSON
+            print_summary(summary, as_json=as_json)
+            return summary.exit_code
+        job = replace(
+            _job(manifest, resolved, pending),
+            resumed=Opened(directory, journal),
+            parent=manifest.parent,
+        )
+        return perform(job, quiet=arguments.quiet)
+
+
+def _note_end(directory: RunDirectory, journal: Journal) -> None:
+    if read_stop(directory):  # killed after its last row
+        journal.note("end", {"stop": None})
 
 
 def retry(arguments: argparse.Namespace) -> int:
     """Send the failed rows again, as a run of its own that names its parent."""
     directory, manifest, resolved = _load(arguments)
-    failed = failed_rows(directory, manifest.layout)
+    with locked(directory.journal, shared=True):  # a run that goes on may fail more
+        failed = failed_rows(directory, manifest.layout)
     if not failed.any():
         _note(f"no row of {directory.path} has failed", arguments)
         if resolved.settings.output is OutputMode.JSON:

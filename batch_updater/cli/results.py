@@ -9,14 +9,19 @@ from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import resolve
-from batch_updater.errors import UsageError
-from batch_updater.files.journal import encode_result, format_time
+from batch_updater.errors import RunDirectoryError, UsageError
+from batch_updater.files.journal import encode_result, format_time, locked
 from batch_updater.files.run_dir import open_run_directory
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
 from batch_updater.report.text import printable
-from batch_updater.views import find_results, read_stop, write_views
+from batch_updater.views import (
+    find_results,
+    naming_trouble,
+    read_stop,
+    write_views,
+)
 
 
 def results(arguments: argparse.Namespace) -> int:
@@ -26,8 +31,12 @@ def results(arguments: argparse.Namespace) -> int:
     resolved = resolve(flags_of(arguments), os.environ, recorded=manifest.settings)
     as_json = resolved.settings.output is OutputMode.JSON
     if arguments.row is None and arguments.face is None:
-        stop = read_stop(directory)
-        summary = write_views(directory, manifest, resolved.settings, stop)
+        with (
+            locked(directory.journal),
+            naming_trouble(directory, RunDirectoryError),
+        ):
+            stop = read_stop(directory)
+            summary = write_views(directory, manifest, resolved.settings, stop)
         print_summary(summary, as_json=as_json)
         return 0
     if arguments.row is not None and not _has_row(

@@ -7,9 +7,10 @@ torn line is cut off when the journal is opened again.
 """
 
 import fcntl
+import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,24 +32,16 @@ class Journal:
     An open journal, locked against every other process.
 
     The lock is the kernel's and ends with the process, however it ends.
+
+    Args:
+        new: make it; only a new run does, since a run whose journal is gone would
+            send every row again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, new: bool = False) -> None:
         self._path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        try:
-            self._fd = os.open(path, flags, 0o600)
-        except OSError as error:
-            said = f"cannot write {path}: {error.strerror}"
-            raise RunDirectoryError(said) from None
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise RunDirectoryError(
-                f"{path.parent} is in use by another process",
-                hint="Wait for it to end, or stop it with Ctrl-C.",
-            ) from None
+        made = os.O_CREAT | os.O_EXCL if new else 0
+        self._fd = _open_locked(path, os.O_RDWR | os.O_APPEND | made, fcntl.LOCK_EX)
         self._size = _cut_torn_line(self._fd)
         self._dirty = False
 
@@ -109,6 +102,51 @@ class Journal:
         self.close()
 
 
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """
+    Hold a journal's lock without writing to it.
+
+    Args:
+        shared: let others read too; nobody may be writing either way.
+    """
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    fd = _open_locked(path, os.O_RDONLY if shared else os.O_RDWR, how)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _open_locked(path: Path, flags: int, how: int) -> int:
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _cannot_open(path, error) from None
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise RunDirectoryError(
+            f"{path.parent} is in use by another process",
+            hint="Wait for it to end, or stop it with Ctrl-C.",
+        ) from None
+    except OSError as error:  # some network file systems have no locks
+        os.close(fd)
+        raise RunDirectoryError(f"cannot lock {path}: {error.strerror}") from None
+    return fd
+
+
+def _cannot_open(path: Path, error: OSError) -> RunDirectoryError:
+    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
+        return RunDirectoryError(
+            f"{path.parent} is no run directory: {path.name}: {error.strerror}",
+            hint="The journal says which rows were sent. Put it back, or start a new "
+            "run: all rows are sent again then.",
+        )
+    return RunDirectoryError(f"cannot open {path}: {error.strerror}")
+
+
 def _cut_torn_line(fd: int) -> int:
     """Truncate after the last newline; return the size that is left."""
     size = os.fstat(fd).st_size
@@ -127,15 +165,53 @@ def _cut_torn_line(fd: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line of the journal and where it starts, in bytes."""
+    """
+    A line of the journal, and where it is.
+
+    Args:
+        offset: where the line starts, in bytes.
+        number: of the line, from 1.
+    """
 
     offset: int
     facts: Mapping[str, Any]
+    path: Path
+    number: int
 
     @property
     def kind(self) -> str:
         """What the line tells: `run`, `session`, `selection`, `result`, `end`."""
         return str(self.facts["kind"])
+
+    def result(self) -> Result:
+        """Return the result that the line tells."""
+        try:
+            _check_types(self.facts)
+            return decode_result(self.facts)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self.damage() from None
+
+    def ordinal(self, layout: RowLayout) -> int:
+        """Return the position of the row that the line is about."""
+        try:
+            row_number = operator.index(self.facts["row_number"])
+            return layout.ordinal(self.facts["source"], row_number)
+        except (KeyError, TypeError):
+            raise self.damage() from None
+
+    def selection(self, total: int) -> npt.NDArray[np.bool_]:
+        """Return the selection that the line tells."""
+        try:
+            rows = self.facts["rows"]
+            if not all(0 <= first <= last < total for first, last in rows):
+                raise self.damage()
+            return selected_rows(rows, total)
+        except (KeyError, TypeError, ValueError):
+            raise self.damage() from None
+
+    def damage(self) -> RunDirectoryError:
+        """Return the error that says that the line is not one of ours."""
+        return _damage(self.path, self.number)
 
 
 def select_rows(selection: npt.NDArray[np.bool_]) -> list[list[int]]:
@@ -164,7 +240,7 @@ def replay(path: Path) -> Iterator[Record]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            yield Record(offset, _parse_line(line, path, number))
+            yield Record(offset, _parse_line(line, path, number), path, number)
             offset += len(line)
 
 
@@ -172,9 +248,7 @@ def _open_journal(path: Path) -> Any:
     try:
         return path.open("rb")
     except OSError as error:
-        raise RunDirectoryError(
-            f"{path.parent} is no run directory: {path.name}: {error.strerror}"
-        ) from None
+        raise _cannot_open(path, error) from None
 
 
 def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -183,12 +257,21 @@ def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         facts = None
     if not isinstance(facts, dict) or "kind" not in facts:
-        raise RunDirectoryError(
-            f"{path}, line {number} is damaged",
-            hint="Nothing after that line can be trusted. Keep a copy, cut the file "
-            "before the line, and resume: rows after it are sent again.",
-        )
+        raise _damage(path, number)
+    if facts["kind"] == "result" and not facts.keys() >= _RESULT_KEYS:
+        raise _damage(path, number)
     return facts
+
+
+_RESULT_KEYS = frozenset({"source", "row_number", "outcome"})
+
+
+def _damage(path: Path, number: int) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path}, line {number} is damaged",
+        hint="Nothing after that line can be trusted. Keep a copy, cut the file "
+        "before the line, and resume: rows after it are sent again.",
+    )
 
 
 class OutcomeIndex:
@@ -206,10 +289,7 @@ class OutcomeIndex:
 
     def note(self, record: Record) -> None:
         """Take a line of the journal; the last line of a row counts."""
-        ordinal = self._layout.ordinal(
-            record.facts["source"], record.facts["row_number"]
-        )
-        self._offsets[ordinal] = record.offset
+        self._offsets[record.ordinal(self._layout)] = record.offset
 
     def result(self, ordinal: int) -> Result | None:
         """Return the last result of a row, or None when it has none."""
@@ -272,6 +352,16 @@ def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
     if attempt.code:
         facts["error_code"] = attempt.code
     return facts
+
+
+def _check_types(facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        if type(value) is not _TYPES.get(name, str):
+            raise TypeError(name)
+
+
+# Of what is not text in a result.
+_TYPES = {"row_number": int, "http_status": int, "ambiguous": bool, "attempts": list}
 
 
 def decode_result(facts: Mapping[str, Any]) -> Result:

@@ -38,6 +38,7 @@ FAILED_COLUMNS = (
     "_error_class",
 )
 INVALID_COLUMNS = ("_rule", "_column", "_message")
+VIEWS_OF_INPUT = ("failed.csv", "invalid.csv", "unprocessed.csv")
 _OURS = frozenset(FAILED_COLUMNS + INVALID_COLUMNS)
 
 
@@ -125,6 +126,12 @@ class Views:
             case Outcome.UPDATED | Outcome.UNCHANGED:
                 pass
 
+    def begin(self, view: str) -> None:
+        """Open a view and write its header, unless that is done."""
+        if view not in self._writers:
+            self._writers[view] = self._open_view(view)
+            self._writers[view].writerow([*self._own, *_ADDED_COLUMNS[view]])
+
     def _write_view(
         self,
         view: str,
@@ -132,9 +139,7 @@ class Views:
         cells: Sequence[object],
         facts: list[Any],
     ) -> None:
-        if view not in self._writers:
-            self._writers[view] = self._open_view(view)
-            self._writers[view].writerow([*self._own, *_ADDED_COLUMNS[view]])
+        self.begin(view)
         if header != self._header:
             self._header = header
             self._positions = _align(self._own, header)
@@ -188,35 +193,49 @@ def _why(result: Result) -> list[Any]:
 
 @contextmanager
 def open_views(
-    directory: Path, columns: Sequence[str], *, parquet: bool, values: bool
+    directory: Path, columns: Sequence[str] | None, *, parquet: bool, values: bool
 ) -> Iterator[Views]:
     """
     Open the views of a run directory; each is replaced when the block ends well.
 
     Args:
-        columns: the input's own columns; of several inputs, all of them.
+        columns: the input's own columns; of several inputs, all of them. None when
+            the input is gone: views that need it stay as they are.
         parquet: results.parquet instead of results.csv.
         values: whether results carry the payload.
     """
     facts = [*RESULT_COLUMNS, "payload"] if values else list(RESULT_COLUMNS)
     made: list[Path] = []
-    with ExitStack() as stack:
+    kept = VIEWS_OF_INPUT if columns is None else ()
+    with _taken_back(made), ExitStack() as stack:
 
         def open_csv(view: str) -> RowWriter:
-            path = _temporary(directory / f"{view}.csv")
+            path = temporary_name(directory / f"{view}.csv")
             made.append(path)
             return csv.writer(stack.enter_context(_open_text(path)))
 
         results: RowWriter
         if parquet:
-            path = _temporary(directory / "results.parquet")
+            path = temporary_name(directory / "results.parquet")
             made.append(path)
             results = stack.enter_context(_open_parquet(path, facts))
         else:
             results = open_csv("results")
             results.writerow(facts)
-        yield Views(results, open_csv, columns, values=values)
-    _replace_views(directory, made)
+        yield Views(results, open_csv, columns or (), values=values)
+        stack.close()  # whole, before the first one is replaced
+        _replace_views(directory, made, kept)
+
+
+@contextmanager
+def _taken_back(made: list[Path]) -> Iterator[None]:
+    """Leave no half view behind: on a full disk it would be in the way."""
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
 
 
 class _Nowhere:
@@ -227,22 +246,28 @@ class _Nowhere:
 @contextmanager
 def open_invalid(path: Path, columns: Sequence[str]) -> Iterator[Views]:
     """Open one file for refused rows, in the form of invalid.csv."""
-    temporary = _temporary(path)
-    with _open_text(temporary) as file:
-        yield Views(_Nowhere(), lambda view: csv.writer(file), columns, values=False)
-    temporary.replace(path)
+    temporary = temporary_name(path)
+    with _taken_back([temporary]):
+        with _open_text(temporary) as file:
+            views = Views(
+                _Nowhere(), lambda view: csv.writer(file), columns, values=False
+            )
+            views.begin("invalid")  # without refused rows it is still a CSV
+            yield views
+        temporary.replace(path)
 
 
-def _temporary(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
+    """Return where a file is written before it takes its name."""
     return path.with_name(f".{path.name}.new")
 
 
-def _replace_views(directory: Path, made: list[Path]) -> None:
+def _replace_views(directory: Path, made: list[Path], kept: Sequence[str]) -> None:
     names = {path.name.removeprefix(".").removesuffix(".new") for path in made}
     for path in made:
         path.replace(directory / path.name.removeprefix(".").removesuffix(".new"))
-    views = ("results.csv", "results.parquet", "failed.csv", "invalid.csv")
-    for stale in {*views, "unprocessed.csv"} - names:
+    views = {"results.csv", "results.parquet", *VIEWS_OF_INPUT}
+    for stale in views - names - set(kept):
         (directory / stale).unlink(missing_ok=True)
 
 

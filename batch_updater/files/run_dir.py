@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +21,15 @@ _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """Paths of one run's files; the directory exists."""
+    """
+    Paths of one run's files; the directory exists.
+
+    Args:
+        made: whether this process made it.
+    """
 
     path: Path
+    made: bool = False
 
     @property
     def run_id(self) -> str:
@@ -48,6 +56,14 @@ class RunDirectory:
         if path != self.spool.absolute():
             shutil.move(path, self.spool)
         return self.spool.absolute()
+
+    def discard(self, files: Iterable[Path]) -> None:
+        """Take back a run that could not begin: these files, and what we made."""
+        with suppress(OSError):  # why it could not begin matters more
+            for path in files:
+                path.unlink(missing_ok=True)
+            if self.made:
+                self.path.rmdir()
 
     def read_manifest(self) -> dict[str, Any]:
         """Return run.json; RunDirectoryError when it is none of ours."""
@@ -83,6 +99,7 @@ def create_run_directory(asked: Path | None) -> RunDirectory:
     path = asked or Path("runs") / f"{stamp}-{secrets.token_hex(3)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        made = not path.is_dir()
         path.mkdir(mode=0o700, exist_ok=True)
         occupied = any(path.iterdir())
     except OSError as error:
@@ -90,14 +107,23 @@ def create_run_directory(asked: Path | None) -> RunDirectory:
             f"cannot make the run directory {path}: {error.strerror}",
             hint="Give another one with --run-dir.",
         ) from None
+    directory = RunDirectory(path, made)
     if occupied:
         raise RunDirectoryError(
-            f"the run directory {path} is not empty",
-            hint=f"Go on with the run in it: batch-updater resume {path}; "
-            "or give another --run-dir.",
+            f"the run directory {path} is not empty", hint=_instead_of(directory)
         )
     path.chmod(0o700)
-    return RunDirectory(path)
+    return directory
+
+
+def _instead_of(directory: RunDirectory) -> str:
+    if not directory.manifest.exists():
+        return "Give another --run-dir."
+    path = shlex.quote(str(directory.path))
+    return (
+        f"Go on with the run in it: batch-updater resume {path}; "
+        "or give another --run-dir."
+    )
 
 
 def open_run_directory(path: Path) -> RunDirectory:
@@ -110,9 +136,14 @@ def open_run_directory(path: Path) -> RunDirectory:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a private file (0600) under another name, sync it, and rename it."""
     temporary = path.with_name(f".{path.name}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()  # on a full disk it would be in the way
+        raise

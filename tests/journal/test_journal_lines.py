@@ -104,7 +104,7 @@ def test_what_is_empty_is_left_out() -> None:
 def test_lines_are_written_one_by_one(tmp_path: Path) -> None:
     """Each fact is in the file at once, as one line of JSON; the file is private."""
     path = tmp_path / "journal.jsonl"
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         journal.note("session", {"command": "run"})
         assert len(path.read_bytes().splitlines()) == 1
         journal.write(row(1))
@@ -127,7 +127,7 @@ def test_lines_are_written_one_by_one(tmp_path: Path) -> None:
 def test_a_journal_torn_at_any_byte(tmp_path: Path) -> None:
     """Wherever a crash cuts the file, whole lines stay and writing goes on."""
     path = tmp_path / "journal.jsonl"
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         for number in (1, 2, 3):
             journal.write(row(number))
     whole = path.read_bytes()
@@ -145,7 +145,7 @@ def test_a_journal_torn_at_any_byte(tmp_path: Path) -> None:
 def test_any_torn_tail_is_cut(tmp_path: Path, tail: bytes) -> None:
     """A tail of any length and content that has no end of line is dropped."""
     path = tmp_path / "journal.jsonl"
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         journal.write(row(1))
     size = path.stat().st_size
     with path.open("ab") as file:
@@ -180,7 +180,7 @@ def test_a_damaged_middle_is_named(tmp_path: Path, bad: bytes) -> None:
 def test_offsets_are_bytes(tmp_path: Path) -> None:
     """A record knows where its line starts, whatever the alphabet."""
     path = tmp_path / "journal.jsonl"
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         journal.write(row(1, source="张三.csv"))
         journal.write(row(2))
     whole = path.read_bytes()
@@ -193,8 +193,8 @@ def test_no_journal_is_no_run(tmp_path: Path) -> None:
     """A directory without a journal is said to be no run directory."""
     with pytest.raises(RunDirectoryError, match=r"no run directory: journal\.jsonl"):
         list(replay(tmp_path / "journal.jsonl"))
-    with pytest.raises(RunDirectoryError, match="cannot write"):
-        Journal(tmp_path / "nowhere" / "journal.jsonl")
+    with pytest.raises(RunDirectoryError, match="cannot open"):
+        Journal(tmp_path / "nowhere" / "journal.jsonl", new=True)
 
 
 # The lock
@@ -226,7 +226,7 @@ def child(path: Path) -> "subprocess.Popen[str]":
 def test_the_lock_refuses_a_second_opener(tmp_path: Path) -> None:
     """A run directory in use is refused, in this process and in another one."""
     path = tmp_path / "journal.jsonl"
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         journal.write(row(1))
         with pytest.raises(RunDirectoryError, match="in use by another process"):
             Journal(path)
@@ -242,6 +242,7 @@ def test_the_lock_refuses_a_second_opener(tmp_path: Path) -> None:
 def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
     """After kill -9 nothing is left to clean up."""
     path = tmp_path / "journal.jsonl"
+    path.touch()
     with child(path) as other:
         assert other.stdout
         assert other.stdout.readline() == "open\n"
@@ -260,7 +261,7 @@ from batch_updater.models import Outcome, Result
 path = Path(sys.argv[1])
 row = Result(source="a", row_number=1, face_set_name="s", face_id="f",
              outcome=Outcome.UPDATED)
-with Journal(path) as journal:
+with Journal(path, new=True) as journal:
     journal.write(row)
     size = path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, size + 20))
@@ -287,7 +288,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 
 def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
     """An outcome that cannot be made durable is a failure of the journal."""
-    journal = Journal(tmp_path / "journal.jsonl")
+    journal = Journal(tmp_path / "journal.jsonl", new=True)
     journal.write(row(1))
     os.close(journal._fd)
     with pytest.raises(JournalFailed, match="cannot write"):
@@ -302,7 +303,7 @@ def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
 def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
     """A row that was sent again is what its last line says."""
     path, layout = tmp_path / "journal.jsonl", RowLayout({"a": 2, "b": 0, "c": 1})
-    with Journal(path) as journal:
+    with Journal(path, new=True) as journal:
         journal.note("session", {})
         journal.write(row(2, Outcome.UNPROCESSED))
         journal.write(row(1, Outcome.FAILED, source="c"))

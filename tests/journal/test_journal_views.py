@@ -311,6 +311,10 @@ def test_directories_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunDirectoryError, match="is not empty") as caught:
         create_run_directory(tmp_path)
+    assert caught.value.hint == "Give another --run-dir."  # there is no run in it
+    (tmp_path / "run.json").touch()
+    with pytest.raises(RunDirectoryError, match="is not empty") as caught:
+        create_run_directory(tmp_path)
     assert f"resume {tmp_path}" in caught.value.hint
     for bad in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(RunDirectoryError, match="cannot make") as caught:
