@@ -33,7 +33,8 @@ from batch_updater.errors import (
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
-from batch_updater.files.journal import Journal, format_time, select_rows
+from batch_updater.files.journal import Journal, select_rows
+from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.intake.items import Selection, make_items
 from batch_updater.intake.rows import Intake

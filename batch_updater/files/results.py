@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from batch_updater.files.journal import format_time
+from batch_updater.files.lines import format_time
 from batch_updater.models import Outcome, Result
 
 RESULT_COLUMNS = (

@@ -16,13 +16,15 @@ from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.journal import (
     Journal,
     OutcomeIndex,
+    replay,
+    select_rows,
+    selected_rows,
+)
+from batch_updater.files.lines import (
     decode_result,
     encode_result,
     format_time,
     parse_time,
-    replay,
-    select_rows,
-    selected_rows,
 )
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 

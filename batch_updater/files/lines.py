@@ -1,0 +1,105 @@
+"""How a result stands on a line of the journal, and back."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from batch_updater.models import Attempt, ErrorClass, Outcome, Result
+
+
+def format_time(seconds: float) -> str:
+    """Return seconds since the epoch as UTC ISO-8601 with microseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> float:
+    """Return what format_time wrote as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def encode_result(result: Result) -> dict[str, Any]:
+    """Return a result as the journal writes it: what is empty is left out."""
+    facts: dict[str, Any] = {
+        "source": result.source,
+        "row_number": result.row_number,
+        "face_set_name": result.face_set_name,
+        "face_id": result.face_id,
+        "outcome": result.outcome,
+        "error_code": result.error_code,
+        "error_msg": result.error_msg,
+        "error_class": result.error_class,
+        "rule": result.rule,
+        "column": result.column,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "ambiguous": result.ambiguous,
+        "payload_sha256": result.payload_sha256,
+        "payload": result.payload,
+    }
+    facts = {name: value for name, value in facts.items() if value not in {"", None}}
+    if not result.ambiguous:
+        del facts["ambiguous"]
+    if result.attempts:
+        facts["attempts"] = [_encode_attempt(a) for a in result.attempts]
+    return facts
+
+
+def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "started_at": format_time(attempt.started_at),
+        "latency_ms": round(attempt.latency * 1000, 3),
+    }
+    if attempt.status is not None:
+        facts["http_status"] = attempt.status
+    if attempt.code:
+        facts["error_code"] = attempt.code
+    return facts
+
+
+def _check_types(facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        if type(value) is not _TYPES.get(name, str):
+            raise TypeError(name)
+
+
+# Of what is not text in a result.
+_TYPES = {"row_number": int, "http_status": int, "ambiguous": bool, "attempts": list}
+
+
+def decode_result(facts: Mapping[str, Any]) -> Result:
+    """
+    Return the result that encode_result wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it did not write this.
+    """
+    _check_types(facts)
+    error_class = facts.get("error_class")
+    return Result(
+        source=facts["source"],
+        row_number=facts["row_number"],
+        face_set_name=facts.get("face_set_name", ""),
+        face_id=facts.get("face_id", ""),
+        outcome=Outcome(facts["outcome"]),
+        error_code=facts.get("error_code", ""),
+        error_msg=facts.get("error_msg", ""),
+        error_class=ErrorClass(error_class) if error_class else None,
+        http_status=facts.get("http_status"),
+        request_id=facts.get("request_id", ""),
+        attempts=tuple(_decode_attempt(a) for a in facts.get("attempts", ())),
+        ambiguous=facts.get("ambiguous", False),
+        payload_sha256=facts.get("payload_sha256", ""),
+        rule=facts.get("rule", ""),
+        column=facts.get("column", ""),
+        payload=facts.get("payload", ""),
+    )
+
+
+def _decode_attempt(facts: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        started_at=parse_time(facts["started_at"]),
+        latency=facts["latency_ms"] / 1000,
+        status=facts.get("http_status"),
+        code=facts.get("error_code", ""),
+    )
