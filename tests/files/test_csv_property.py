@@ -104,5 +104,8 @@ def test_any_mess_of_quotes(tmp_path: Path, header: str, body: str, end: str) ->
 @given(content=st.binary(max_size=60))
 def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     """Whatever bytes a file holds, it is read or refused with InputError."""
-    found(tmp_path / "a.csv", b"h,k\n" + content)
-    found(tmp_path / "b.csv", content)
+    headed = found(tmp_path / "a.csv", b"h,k\n" + content)
+    bare = found(tmp_path / "b.csv", content)
+
+    for table in (headed, bare):
+        assert table is None or {len(row) for row in table} == {len(table[0])}
