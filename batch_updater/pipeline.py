@@ -7,7 +7,6 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
-import os
 import shlex
 import time
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from batch_updater.errors import (
     JournalFailed,
     RunDirectoryError,
     RunStopped,
-    UsageError,
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
@@ -112,7 +110,6 @@ async def execute(
             the first update), or the journal cannot be written.
     """
     settings = job.settings
-    _refuse_undecodable(job)
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await _prepare_or_leave(job, outlet)
@@ -147,28 +144,6 @@ def conclude(
             + shlex.join(["batch-updater", "results", str(directory.path)]),
         ) from error
     return summary
-
-
-def _refuse_undecodable(job: Job) -> None:
-    # Names of files are bytes; journal and results are UTF-8.
-    for source in job.inputs:
-        if _is_undecodable(f"{source.name}{source.path}"):
-            raise InputError(
-                f"{_escape(source.name)}: its path {_escape(str(source.path))} is not "
-                "valid UTF-8, so the journal cannot name it",
-                hint="Rename the file or folder; nothing was sent.",
-            )
-    for name, texts in job.texts.items():
-        if any(_is_undecodable(text) for text in texts):
-            raise UsageError(f"--{name} {_escape(texts[-1])}: is not valid UTF-8")
-
-
-def _is_undecodable(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _escape(text: str) -> str:
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:

@@ -155,11 +155,19 @@ def _parse(
 
 def _parse_one(option: Option, text: str, origins: Mapping[str, str]) -> Any:
     try:
-        return option.parse(_check_choice(option, text))
+        return option.parse(_check_choice(option, _check_text(text)))
     except ValueError as error:
         origin = origins.get(option.name, "default")
         where = "" if origin == "flag" else f" (from {origin})"
         raise UsageError(f"--{option.name} {text!r}{where}: {error}") from None
+
+
+def _check_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not valid UTF-8") from None
+    return text
 
 
 def _check_choice(option: Option, text: str) -> str:

@@ -93,6 +93,7 @@ def as_input(
 ) -> Input:
     """One file, looked at: format, compression, size and fingerprint."""
     name = name or str(path)
+    _refuse_undecodable(path, name)
     head = _head(path, name)
     kind = _kind(path, name, input_format, head)
     if kind.format is None:
@@ -100,6 +101,19 @@ def as_input(
     _refuse_misnamed(name, kind, head)
     size, sha256 = fingerprint(path, name=name)
     return Input(path.absolute(), name, kind.format, kind.compression, size, sha256)
+
+
+def _refuse_undecodable(path: Path, name: str) -> None:
+    # Names of files are bytes; journal and results are UTF-8.
+    shown = os.fsencode(f"{name}{path.absolute()}")
+    try:
+        shown.decode("utf-8")
+    except UnicodeDecodeError:
+        escaped = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{escaped}: its path is not valid UTF-8, so the journal cannot name it",
+            hint="Rename the file or folder; nothing was sent.",
+        ) from None
 
 
 def spool_stdin(stream: IO[bytes], into: Path) -> Path:
