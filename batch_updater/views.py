@@ -1,6 +1,5 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +24,11 @@ from batch_updater.files.journal import OutcomeIndex, Record, replay
 from batch_updater.files.results import (
     VIEWS_OF_INPUT,
     Views,
+    as_json,
     open_invalid,
     open_views,
-    temporary_name,
 )
-from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.run_dir import RunDirectory, temporary_name
 from batch_updater.frs.codes import find_code
 from batch_updater.intake.items import Selection, examine
 from batch_updater.intake.rows import Intake, Rows
@@ -291,13 +290,9 @@ def _object_text(value: Any) -> str:
     """
     pairs = list(value.items()) if isinstance(value, dict) else value
     if not all(isinstance(name, str) for name, _ in pairs):
-        return _json(value)
-    members = [f"{_json(k)}: {_json(v)}" for k, v in pairs if v is not None]
+        return as_json(value)
+    members = [f"{as_json(k)}: {as_json(v)}" for k, v in pairs if v is not None]
     return "{" + ", ".join(members) + "}"
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:

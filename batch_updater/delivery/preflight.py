@@ -6,25 +6,18 @@ from typing import Protocol
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.delivery.sender import refusal
+from batch_updater.delivery.sender import Credentials, refusal
 from batch_updater.errors import RunRefused
 from batch_updater.frs.protocol import FaceSet, excerpt, read_error, read_face_set
 from batch_updater.frs.verdicts import Judgement, judge_error
 from batch_updater.models import Reply, Verdict
 
 
-class FaceSetService(Protocol):
+class FaceSetService(Credentials, Protocol):
     """What the preflight asks of the client."""
-
-    @property
-    def credentials_version(self) -> int:
-        """A number that grows with every renewal."""
 
     async def show_face_set(self, face_set_name: str) -> Reply:
         """Ask for a face set; whatever happens is a Reply."""
-
-    async def renew_credentials(self, stale: int) -> bool:
-        """Replace credentials of this version; False when there are no others."""
 
 
 async def show_face_set(

@@ -16,18 +16,22 @@ from batch_updater.frs.verdicts import Judgement, judge
 from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
 
 
-class FaceService(Protocol):
-    """What the sender asks of the client; tests give it a simpler one."""
+class Credentials(Protocol):
+    """What every caller asks of the client when it is refused."""
 
     @property
     def credentials_version(self) -> int:
         """A number that grows with every renewal."""
 
-    async def update_face(self, face_set_name: str, body: bytes) -> Reply:
-        """Send one update; whatever happens is a Reply."""
-
     async def renew_credentials(self, stale: int) -> bool:
         """Replace credentials of this version; False when there are no others."""
+
+
+class FaceService(Credentials, Protocol):
+    """What the sender asks of the client; tests give it a simpler one."""
+
+    async def update_face(self, face_set_name: str, body: bytes) -> Reply:
+        """Send one update; whatever happens is a Reply."""
 
 
 class Clock:

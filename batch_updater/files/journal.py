@@ -181,7 +181,7 @@ class Record:
 
     @property
     def kind(self) -> str:
-        """What the line tells: `run`, `session`, `selection`, `result`, `end`."""
+        """What the line tells: `session`, `selection`, `result`, `end`."""
         return str(self.facts["kind"])
 
     def result(self) -> Result:
@@ -282,7 +282,6 @@ class OutcomeIndex:
     """
 
     def __init__(self, path: Path, layout: RowLayout) -> None:
-        self._path = path
         self._layout = layout
         self._offsets = np.full(layout.total, -1, dtype=np.int64)
         self._file = _open_journal(path)

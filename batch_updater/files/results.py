@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from batch_updater.files.lines import format_time
+from batch_updater.files.run_dir import temporary_name
 from batch_updater.models import Outcome, Result
 
 RESULT_COLUMNS = (
@@ -169,8 +170,13 @@ def as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return as_json(value)
     return str(value)
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON on one line, readable in any script."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 class OpenView(Protocol):
@@ -255,11 +261,6 @@ def open_invalid(path: Path, columns: Sequence[str]) -> Iterator[Views]:
             views.begin("invalid")  # without refused rows it is still a CSV
             yield views
         temporary.replace(path)
-
-
-def temporary_name(path: Path) -> Path:
-    """Return where a file is written before it takes its name."""
-    return path.with_name(f".{path.name}.new")
 
 
 def _replace_views(directory: Path, made: list[Path], kept: Sequence[str]) -> None:

@@ -133,9 +133,14 @@ def open_run_directory(path: Path) -> RunDirectory:
     return RunDirectory(path)
 
 
+def temporary_name(path: Path) -> Path:
+    """Return the hidden name a file is written under before it is renamed."""
+    return path.with_name(f".{path.name}.new")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a private file (0600) under another name, sync it, and rename it."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = temporary_name(path)
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(fd, "wb") as file:

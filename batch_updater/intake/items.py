@@ -1,6 +1,6 @@
 """Checked rows to tasks, and refused rows to the results they already are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,8 @@ from batch_updater.errors import InputError
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
 from batch_updater.mapping.checks import Checked, Checker
-from batch_updater.mapping.columns import (
-    FieldTypes,
-)
-from batch_updater.mapping.duplicates import (
-    Refused,
-)
+from batch_updater.mapping.columns import FieldTypes
+from batch_updater.mapping.duplicates import Refused
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
 
@@ -23,16 +19,20 @@ Selection = npt.NDArray[np.bool_]
 
 
 def examine(
-    intake: Intake, types: FieldTypes, found: Survey
+    intake: Intake,
+    types: FieldTypes,
+    found: Survey,
+    wanted: Callable[[Rows], bool] = lambda rows: True,
 ) -> Iterator[tuple[Rows, Checked]]:
     """
-    Yield every chunk with all its problems, duplicates included.
+    Yield chunks with all their problems, duplicates included.
 
     Args:
         found: what the survey of the same inputs returned.
+        wanted: whether a chunk matters; others are read, but not checked again.
     """
     checker, layout = Checker(types, intake.strict), found.layout
-    for rows in intake.rows():
+    for rows in filter(wanted, intake.rows()):
         checked = checker.check(rows.chunk.frame, rows.columns)
         _refuse_duplicates(rows, checked, found.refused, layout)
         yield rows, checked
@@ -51,12 +51,15 @@ def make_items(
     Raises:
         InputError: an input is no longer what the survey saw.
     """
-    for rows, checked in examine(intake, types, found):
+
+    def is_pending(rows: Rows) -> bool:
         if rows.stop > len(pending):
             raise InputError(f"{rows.chunk.source} has grown while it was being sent")
+        return bool(pending[rows.start : rows.stop].any())
+
+    for rows, checked in examine(intake, types, found, is_pending):
         wanted = np.flatnonzero(pending[rows.start : rows.stop]).tolist()
-        if wanted:
-            yield list(_items_of(intake, types, rows, checked, wanted))
+        yield list(_items_of(intake, types, rows, checked, wanted))
 
 
 def _refuse_duplicates(

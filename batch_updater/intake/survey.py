@@ -11,9 +11,7 @@ import numpy.typing as npt
 from batch_updater.errors import InputError
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.mapping.checks import Checked, Checker, cells
-from batch_updater.mapping.columns import (
-    FieldTypes,
-)
+from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import (
     NO_REFUSALS,
     Hashes,
@@ -152,7 +150,8 @@ def survey(
         names = ", ".join(source.name for source in intake.inputs)
         raise InputError(f"{names}: there are no rows")
     found.repeated = repeated(parts)
-    if len(found.repeated):
+    # In order, none of them is refused, and there is nothing to settle.
+    if len(found.repeated) and policy is not OnDuplicate.IN_ORDER:
         found.take_refusals(_settle_duplicates(intake, checker, found, policy))
     return found
 

@@ -24,6 +24,8 @@ from batch_updater.files.results import (
 )
 from batch_updater.frs.endpoints import REGIONS
 from batch_updater.frs.verdicts import judge
+from batch_updater.mapping.rules import RULES
+from batch_updater.mapping.tasks import DUPLICATE_RULE
 from batch_updater.models import FieldType, Outcome, Reply
 from batch_updater.report.summary import ErrorCount, Stop, Summary
 from batch_updater.report.text import render_summary
@@ -131,6 +133,7 @@ def test_rules_are_those_of_the_sample() -> None:
     missing = {rule for rule in documented if rule not in sample + more}
 
     assert not missing
+    assert documented == {*RULES, DUPLICATE_RULE}
 
 
 def test_verdicts_of_the_examples() -> None:
