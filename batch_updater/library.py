@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from batch_updater.config.connection import make_connection
-from batch_updater.config.options import BY_NAME, TOKEN_VARIABLE
+from batch_updater.config.options import BY_NAME
+from batch_updater.config.secrets import TOKEN_VARIABLE
 from batch_updater.config.settings import Resolved, Settings, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
@@ -145,7 +146,7 @@ async def update_faces(
     options, connection = resolved.settings, make_connection(resolved)
     gate = Gate()
     async with open_outlet(options, connection, Signals(gate)) as outlet:
-        declared = await outlet.ask_face_set()
+        declared = dict((await outlet.ask_face_set()).fields)
         types = FieldTypes(types=declared, allowed=frozenset(declared))
         send = outlet.sender(repeats=lambda face_id: True)
         make = _Maker(options, types)

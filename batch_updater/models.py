@@ -102,12 +102,15 @@ class Reply:
     Args:
         status: HTTP status, or None when there was no answer.
         body: the raw body, possibly cut at the client's limit.
-        error: the transport's trouble by name (``timeout``, ``reset``,
-            ``connect``, ``tls``), or empty.
+        error: the transport's trouble by name (``timeout``, ``connect``,
+            ``tls_expired``, ...), or empty; ``TRANSPORT.<NAME>`` is its code.
         detail: the trouble in words, for people.
         sent: whether the request may have reached the service.
         request_id: the ``X-Request-Id`` header, or empty.
         retry_after: seconds asked for by ``Retry-After``, or None.
+        date: the ``Date`` header as it came, or empty.
+        kept: values of the headers the caller asked for, in that order; one may
+            be a secret, so they are not shown.
     """
 
     status: int | None
@@ -117,6 +120,8 @@ class Reply:
     sent: bool = True
     request_id: str = ""
     retry_after: float | None = None
+    date: str = ""
+    kept: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

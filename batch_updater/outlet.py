@@ -4,49 +4,72 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import SystemRandom
 
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
+from batch_updater.delivery.calls import Caller, Clock
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.delivery.pool import Send
 from batch_updater.delivery.preflight import show_face_set
+from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.delivery.sender import Clock, Sender
+from batch_updater.delivery.sender import Sender
 from batch_updater.delivery.signals import Signals
-from batch_updater.frs.client import FrsClient, open_client
-from batch_updater.models import FieldType
+from batch_updater.frs.auth import Auth
+from batch_updater.frs.client import FrsClient
+from batch_updater.frs.iam import find_project
+from batch_updater.frs.protocol import FaceSet
+from batch_updater.frs.transport import Transport, open_transport
 
 _PATIENCE = 5.0  # seconds of silence before a person is told why
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An open client, its pacer, and what can stop them."""
+    """An open way to the service, and what can stop it."""
 
     settings: Settings
+    connection: Connection
+    transport: Transport
+    auth: Auth
     client: FrsClient
+    renewal: Renewal
     pacer: Pacer
     signals: Signals
 
-    async def ask_face_set(self) -> dict[str, FieldType]:
-        """Return the types of the custom fields that the face set declares."""
+    async def ask_face_set(self) -> FaceSet:
+        """
+        Sign in, and return the face set: proof that everything is in place.
+
+        Raises:
+            RunRefused: the service or IAM says no.
+        """
         said = "waiting for the service's first answer; Ctrl-C leaves"
         loop = asyncio.get_running_loop()
         timer = loop.call_later(_PATIENCE, self.signals.notify, said)
         try:
-            face_set = await show_face_set(
-                self.client,
-                self.settings.face_set or "",
-                self.pacer,
-                self.signals.gate,
-                _retry_policy(self.settings),
-                SystemRandom(),
-            )
+            await self.renewal.sign_in()
+            self.client.project_id = await self._project()
+            name = self.settings.face_set or ""
+            return await show_face_set(self.client, name, self._caller())
         finally:
             timer.cancel()
-        return dict(face_set.fields)
+
+    async def _project(self) -> str:
+        known = self.client.project_id or self.auth.project_id
+        if known:
+            return known
+        ask = partial(
+            find_project,
+            self.transport.send,
+            self.connection.iam_endpoint,
+            self.auth.credential,
+            self.connection.region,
+        )
+        return await self.renewal.patiently(ask)
 
     def sender(self, repeats: Callable[[str], bool] | None = None) -> Send:
         """
@@ -58,14 +81,20 @@ class Outlet:
         """
         sender = Sender(
             service=self.client,
+            caller=self._caller(),
+            include_values=self.settings.include_values,
+        )
+        return InOrder(sender.send, repeats).send if repeats else sender.send
+
+    def _caller(self) -> Caller:
+        return Caller(
+            renewal=self.renewal,
             pacer=self.pacer,
             gate=self.signals.gate,
             retry=_retry_policy(self.settings),
             clock=Clock(),
             chance=SystemRandom(),
-            include_values=self.settings.include_values,
         )
-        return InOrder(sender.send, repeats).send if repeats else sender.send
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
@@ -78,13 +107,29 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 async def open_outlet(
     settings: Settings, connection: Connection, signals: Signals
 ) -> AsyncIterator[Outlet]:
-    """Open the client that the settings describe; one pacer for all it sends."""
-    pacer = make_pacer(settings.rate, settings.headroom, signals.gate)
-    async with open_client(
-        connection.endpoint,
-        connection.project_id,
-        connection.auth,
+    """Open the way that the settings describe; one pacer for all that is sent."""
+    gate = signals.gate
+    pacer = make_pacer(settings.rate, settings.headroom, gate)
+    async with open_transport(
         concurrency=settings.concurrency,
         patience=settings.timeout,
-    ) as client:
-        yield Outlet(settings, client, pacer, signals)
+        ssl_context=connection.ssl_context,
+        proxy_for=connection.proxy_for,
+    ) as transport:
+        auth = Auth(connection.source, transport.send)
+        client = FrsClient(
+            transport.send, connection.endpoint, connection.project_id, auth
+        )
+        retry = _retry_policy(settings)
+        renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notify)
+        async with renewal.kept_fresh():
+            yield Outlet(
+                settings=settings,
+                connection=connection,
+                transport=transport,
+                auth=auth,
+                client=client,
+                renewal=renewal,
+                pacer=pacer,
+                signals=signals,
+            )

@@ -161,7 +161,7 @@ async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    declared = await outlet.ask_face_set()
+    declared = dict((await outlet.ask_face_set()).fields)
     intake = make_intake(settings, job.inputs)
     types = intake.settle_types(declared)
     found = await asyncio.to_thread(

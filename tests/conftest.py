@@ -25,6 +25,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Bench"]:
         if name.startswith(("BATCH_UPDATER_", "HUAWEICLOUD_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / ".home"))
     with start_emulator() as emulator:
         monkeypatch.setenv("BATCH_UPDATER_TOKEN", emulator.token)
         made = Bench(tmp_path, emulator)

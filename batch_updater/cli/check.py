@@ -42,7 +42,7 @@ async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
     connection = make_connection(resolved)
     signals = Signals(Gate())
     async with open_outlet(resolved.settings, connection, signals) as outlet:
-        return await outlet.ask_face_set()
+        return dict((await outlet.ask_face_set()).fields)
 
 
 _NOT_ASKED = (

@@ -1,43 +1,106 @@
-"""Settings and secrets to what the client needs: endpoint, project, credentials."""
+"""Settings and secrets to what the client needs: where to, as whom, which way."""
 
-from dataclasses import dataclass
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import urlsplit
 
-from batch_updater.config.options import TOKEN_VARIABLE
+from batch_updater.config.secrets import Secrets, read_secrets
 from batch_updater.config.settings import Resolved, Settings
+from batch_updater.config.sign_in import Ways, find_profile
 from batch_updater.errors import UsageError
-from batch_updater.frs.auth import Auth, FixedToken, TokenFile
-from batch_updater.frs.endpoints import check_endpoint, endpoint_of_region
+from batch_updater.frs.auth import Source
+from batch_updater.frs.endpoints import (
+    check_endpoint,
+    endpoint_of_region,
+    iam_endpoint_of,
+    is_loopback,
+    region_of_endpoint,
+)
+from batch_updater.frs.iam import Scope
+from batch_updater.frs.profiles import KeyProfile
+from batch_updater.frs.proxies import OFF, Proxy, find_proxy
+from batch_updater.frs.transport import ProxyFor, make_ssl_context
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where to send to, and as whom."""
+    """
+    Where to send to, as whom, and which way.
+
+    Args:
+        project_id: empty when it must be looked up.
+        source: where credentials come from.
+        region: the name to look the project up by, or empty.
+        iam_endpoint: where to look it up, or empty.
+    """
 
     endpoint: str
     project_id: str
-    auth: Auth
+    source: Source
+    region: str
+    iam_endpoint: str
+    ssl_context: ssl.SSLContext
+    proxy_for: ProxyFor = field(repr=False)
 
 
 def make_connection(resolved: Resolved) -> Connection:
     """Return the connection; UsageError names the setting that is missing."""
-    settings = resolved.settings
+    settings, environ = resolved.settings, resolved.environ
     if not settings.face_set:
         raise UsageError(
             "no face set is given", hint="Say which one with --face-set NAME."
         )
-    if not settings.project_id:
+    endpoint = _endpoint(settings, environ)
+    secrets = read_secrets(environ)
+    found = find_profile(environ) if _needs_profile(settings, secrets) else None
+    profile = found[1] if found else None
+    region = settings.region or region_of_endpoint(endpoint) or ""
+    iam = _iam_endpoint(settings, profile, region, endpoint)
+    project_id = settings.project_id or (profile.project_id if profile else "")
+    if not project_id and not (region and iam):
         raise UsageError(
             "no project is given",
-            hint="Say which one with --project-id ID or HUAWEICLOUD_SDK_PROJECT_ID.",
+            hint="Say which one with --project-id ID or HUAWEICLOUD_SDK_PROJECT_ID; "
+            "with --region NAME it can be looked up.",
         )
-    return Connection(_endpoint(settings), settings.project_id, _auth(resolved))
+    ways = Ways(
+        asked=settings.auth,
+        secrets=secrets,
+        token_file=settings.token_file,
+        token_file_first=resolved.origins.get("token-file") == "flag",
+        profile=found,
+        iam_endpoint=iam,
+        scope=Scope(project_id, region),
+        metadata_endpoint=_metadata_endpoint(settings),
+    )
+    return Connection(
+        endpoint=endpoint,
+        project_id=project_id,
+        source=ways.choose(),
+        region=region,
+        iam_endpoint=iam,
+        ssl_context=make_ssl_context(settings.ca_cert),
+        proxy_for=_proxy_for(settings.proxy, secrets, environ),
+    )
 
 
-def _endpoint(settings: Settings) -> str:
-    if settings.endpoint:
-        return check_endpoint(settings.endpoint, allow_http=settings.allow_http)
-    if settings.region:
-        return endpoint_of_region(settings.region)
+def _needs_profile(settings: Settings, secrets: Secrets) -> bool:
+    # A file that nobody asks must not be able to spoil anything.
+    keyed = secrets.access_key or secrets.secret_key
+    if settings.auth == "aksk":
+        return not keyed
+    named = secrets.token or settings.token_file or secrets.iam_user or keyed
+    return settings.auth == "auto" and not (named or secrets.iam_password)
+
+
+def _endpoint(settings: Settings, environ: Mapping[str, str]) -> str:
+    said = settings.endpoint
+    if not said and settings.region:
+        said = endpoint_of_region(settings.region, environ)
+    if said:
+        return check_endpoint(said, allow_http=settings.allow_http)
     raise UsageError(
         "no region is given",
         hint="Say --region cn-north-4, or --endpoint URL. To rehearse without an "
@@ -45,14 +108,31 @@ def _endpoint(settings: Settings) -> str:
     )
 
 
-def _auth(resolved: Resolved) -> Auth:
-    file = resolved.settings.token_file
-    if file and (resolved.token is None or resolved.origins["token-file"] == "flag"):
-        return TokenFile(file)
-    if resolved.token is not None:
-        return FixedToken(resolved.token)
-    raise UsageError(
-        "there are no credentials",
-        hint=f"Put a project-scoped token into {TOKEN_VARIABLE}, or into a file "
-        "named by --token-file.",
+def _iam_endpoint(
+    settings: Settings, profile: KeyProfile | None, region: str, endpoint: str
+) -> str:
+    said = settings.iam_endpoint or (profile.iam_endpoint if profile else "")
+    if not said and is_loopback(urlsplit(endpoint).hostname or ""):
+        said = endpoint  # the emulator, which is its own IAM
+    if said:
+        allow = settings.allow_http
+        return check_endpoint(said, allow_http=allow, flag="--iam-endpoint")
+    return iam_endpoint_of(region) if region else ""
+
+
+def _metadata_endpoint(settings: Settings) -> str:
+    # Link-local: no packet to it leaves the machine's own network.
+    return check_endpoint(
+        settings.metadata_endpoint, allow_http=True, flag="--metadata-endpoint"
     )
+
+
+def _proxy_for(
+    asked: str | None, secrets: Secrets, environ: Mapping[str, str]
+) -> ProxyFor:
+    if asked is None:
+        return partial(find_proxy, environ=environ)
+    if asked == OFF:
+        return lambda url: None
+    proxy = Proxy(asked, secrets.proxy_user, secrets.proxy_password)
+    return lambda url: proxy

@@ -47,8 +47,9 @@ def settle(texts: Texts, mapping: ColumnMapping) -> Texts:
         "field": [_write_field(spec) for spec in mapping.fields],
     }
     settled |= {name: tuple(given) for name, given in said.items() if any(given)}
-    if "token-file" in settled:
-        settled["token-file"] = (str(Path(settled["token-file"][-1]).absolute()),)
+    for name in ("token-file", "ca-cert"):
+        if name in settled:
+            settled[name] = (str(Path(settled[name][-1]).absolute()),)
     return settled
 
 

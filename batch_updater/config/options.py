@@ -26,6 +26,8 @@ from batch_updater.config.parsing import (
     parse_switch,
 )
 from batch_updater.files.formats import InputFormat
+from batch_updater.frs.endpoints import METADATA_ENDPOINT
+from batch_updater.frs.proxies import check_asked
 from batch_updater.models import OnDuplicate, OnInvalid
 
 
@@ -49,6 +51,7 @@ class Option:
         switch: a flag without a value.
         many: may be given more than once.
         also: another environment variable that is read after our own.
+        unquoted: a bad value is not repeated in messages: it may hold a secret.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Option:
     switch: bool = False
     many: bool = False
     also: str = ""
+    unquoted: bool = False
 
     @property
     def variable(self) -> str:
@@ -189,6 +193,21 @@ OPTIONS: tuple[Option, ...] = (
         switch=True,
     ),
     Option(
+        name="ca-cert",
+        group="target",
+        help="PEM file of an authority to trust besides the system's",
+        parse=Path,
+        metavar="FILE",
+    ),
+    Option(
+        name="proxy",
+        group="target",
+        help="the proxy to go through, or `off`, instead of what HTTPS_PROXY says",
+        parse=check_asked,
+        metavar="URL",
+        unquoted=True,
+    ),
+    Option(
         name="rate",
         group="pace",
         help="requests a second, a hard cap; fractions and `unlimited` are allowed",
@@ -296,6 +315,28 @@ OPTIONS: tuple[Option, ...] = (
         switch=True,
     ),
     Option(
+        name="auth",
+        group="credentials",
+        help="how to prove who we are; auto takes the first way there is: token, "
+        "aksk, password",
+        default="auto",
+        **_text("auto", "token", "aksk", "password", "metadata"),
+    ),
+    Option(
+        name="iam-endpoint",
+        group="credentials",
+        help="IAM's URL, instead of the region's",
+        metavar="URL",
+        also="HUAWEICLOUD_SDK_IAM_ENDPOINT",
+    ),
+    Option(
+        name="metadata-endpoint",
+        group="credentials",
+        help="where a cloud server asks for its own keys, for --auth metadata",
+        default=METADATA_ENDPOINT,
+        metavar="URL",
+    ),
+    Option(
         name="token-file",
         group="credentials",
         help="file of the token, if BATCH_UPDATER_TOKEN is not set",
@@ -305,6 +346,5 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME = {option.name: option for option in OPTIONS}
-TOKEN_VARIABLE = "BATCH_UPDATER_TOKEN"  # noqa: S105  (its name, not its value)
 CONFIG_VARIABLE = "BATCH_UPDATER_CONFIG"
 PROFILE_VARIABLE = "BATCH_UPDATER_PROFILE"

@@ -12,18 +12,17 @@ from batch_updater.config.options import (
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
-    TOKEN_VARIABLE,
     Option,
     OutputMode,
 )
 from batch_updater.config.parsing import MaxErrors
+from batch_updater.config.secrets import MASK, read_secrets
 from batch_updater.errors import UsageError
 from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn
 from batch_updater.models import OnDuplicate, OnInvalid
 
 DEFAULT_FILE = Path("batch-updater.toml")
-_SECRET = "***"  # noqa: S105  (what stands in for one)
 
 Texts = Mapping[str, tuple[str, ...]]
 """Settings as text, by name; one text for each time they were given."""
@@ -53,6 +52,8 @@ class Settings:
     region: str | None
     endpoint: str | None
     allow_http: bool
+    ca_cert: Path | None
+    proxy: str | None
     rate: float | None
     headroom: float
     concurrency: int
@@ -67,6 +68,9 @@ class Settings:
     output: OutputMode
     results_format: str
     include_values: bool
+    auth: str
+    iam_endpoint: str | None
+    metadata_endpoint: str
     token_file: Path | None
 
 
@@ -85,13 +89,13 @@ class Resolved:
 
     Args:
         texts: what was given, without the defaults: run.json keeps it.
-        token: the secret, if the environment holds one; never shown.
+        environ: the environment, secrets included; never shown.
     """
 
     settings: Settings
     texts: Texts
     origins: Mapping[str, str]
-    token: str | None
+    environ: Mapping[str, str]
 
     def __repr__(self) -> str:
         return f"Resolved({self.settings!r})"
@@ -103,8 +107,8 @@ class Resolved:
             default = () if option.default is None else (option.default,)
             value = ", ".join(given or default)
             yield option.name, value, self.origins.get(option.name, "default")
-        if self.token is not None:
-            yield "token", _SECRET, f"environment {TOKEN_VARIABLE}"
+        for name, variable in read_secrets(self.environ).given():
+            yield name, MASK, f"environment {variable}"
 
 
 def resolve(
@@ -138,8 +142,7 @@ def resolve(
         option.attribute: _parse(option, texts.get(option.name), origins)
         for option in OPTIONS
     }
-    token = environ.get(TOKEN_VARIABLE) or None
-    return Resolved(Settings(**values), texts, origins, token)
+    return Resolved(Settings(**values), texts, origins, environ)
 
 
 def _parse(
@@ -159,7 +162,8 @@ def _parse_one(option: Option, text: str, origins: Mapping[str, str]) -> Any:
     except ValueError as error:
         origin = origins.get(option.name, "default")
         where = "" if origin == "flag" else f" (from {origin})"
-        raise UsageError(f"--{option.name} {text!r}{where}: {error}") from None
+        said = "" if option.unquoted else f" {text!r}"
+        raise UsageError(f"--{option.name}{said}{where}: {error}") from None
 
 
 def _check_text(text: str) -> str:

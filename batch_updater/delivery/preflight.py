@@ -1,19 +1,16 @@
 """One GET of the face set: proof of credentials, project, region and name."""
 
-from random import Random
+from functools import partial
 from typing import Protocol
 
-from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.pacing import Pacer
-from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.delivery.sender import Credentials, refusal
+from batch_updater.delivery.calls import Caller, Tries, refusal
 from batch_updater.errors import RunRefused
-from batch_updater.frs.protocol import FaceSet, excerpt, read_error, read_face_set
-from batch_updater.frs.verdicts import Judgement, judge_error
-from batch_updater.models import Reply, Verdict
+from batch_updater.frs.protocol import FaceSet, excerpt, read_face_set
+from batch_updater.frs.verdicts import judge_face_set
+from batch_updater.models import Reply
 
 
-class FaceSetService(Credentials, Protocol):
+class FaceSetService(Protocol):
     """What the preflight asks of the client."""
 
     async def show_face_set(self, face_set_name: str) -> Reply:
@@ -21,55 +18,21 @@ class FaceSetService(Credentials, Protocol):
 
 
 async def show_face_set(
-    service: FaceSetService,
-    face_set_name: str,
-    pacer: Pacer,
-    gate: Gate,
-    retry: RetryPolicy,
-    chance: Random,
+    service: FaceSetService, face_set_name: str, caller: Caller
 ) -> FaceSet:
     """
     Return the face set, retried like any call.
 
     Raises:
         RunRefused: the service refuses, does not know it, or cannot be reached.
+        RunStopped: the gate was closed meanwhile.
     """
-    attempt, spent, renewed = 0, 0.0, False
-    while slot := await pacer.start():
-        attempt += 1
-        version = service.credentials_version
-        reply = await service.show_face_set(face_set_name)
-        pacer.landed(slot)
-        if reply.status == 200 and not read_error(reply.body):
-            return _read(reply, face_set_name)
-        judgement = judge_error(reply)
-        if judgement.verdict is Verdict.RENEW_CREDENTIALS and not renewed:
-            renewed = True
-            if await service.renew_credentials(version):
-                continue
-        delay = _delay(judgement, reply, retry, attempt, chance)
-        if delay is None or not retry.allows(attempt, spent, delay):
-            raise refusal(judgement)
-        spent += delay
-        await gate.sleep(delay)
-    assert gate.reason is not None  # noqa: S101  (the pacer said so)
-    raise gate.reason
-
-
-def _delay(
-    judgement: Judgement,
-    reply: Reply,
-    retry: RetryPolicy,
-    attempt: int,
-    chance: Random,
-) -> float | None:
-    match judgement.verdict:
-        case Verdict.RETRY:
-            return retry.backoff(attempt, reply.retry_after, chance)
-        case Verdict.THROTTLED:
-            return retry.throttle_pause(attempt, reply.retry_after, chance)
-        case _:
-            return None
+    tries = Tries()
+    ask = partial(service.show_face_set, face_set_name)
+    await caller.call(ask, judge_face_set, tries)
+    if tries.succeeded:
+        return _read(tries.reply, face_set_name)
+    raise caller.gate.reason or refusal(tries.judgement, tries.reply)
 
 
 def _read(reply: Reply, face_set_name: str) -> FaceSet:

@@ -1,92 +1,209 @@
-"""Who we are to the service: today a project-scoped token."""
+"""The credentials in use: where they come from, and how they are replaced."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from yarl import URL
+
 from batch_updater.errors import UsageError
+from batch_updater.frs.credentials import (
+    Credential,
+    Issued,
+    Password,
+    Token,
+    check_secret,
+)
+from batch_updater.frs.iam import Scope, log_in
+from batch_updater.frs.metadata import fetch_key
+from batch_updater.frs.sending import Send
+
+LOOK_EVERY = 5.0  # seconds between two looks at a file
+_LARGEST_MARGIN = 1800.0  # seconds before its end in which a credential is replaced
+_MARGIN = 0.25  # of a short life
 
 
-class Auth(Protocol):
-    """What the client asks of a way to authenticate."""
+class Source(Protocol):
+    """A place that credentials come from."""
 
-    version: int
-    """Grows with every renewal, so that a late refusal is known to be stale."""
+    async def fetch(self, send: Send) -> Issued:
+        """
+        Return what holds now, which may be what was returned before.
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers that prove who sends the request."""
+        Raises:
+            TryAgain: not at this moment.
+            RunRefused: not at all.
+        """
 
-    async def renew(self, stale: int) -> bool:
-        """Replace credentials of version `stale`; False when there are no others."""
+    def changed(self) -> bool:
+        """Return whether there is something new to fetch, as far as is known."""
 
 
-class FixedToken:
-    """A token given once, for example in the environment."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A credential given once, for example in the environment."""
 
-    def __init__(self, token: str) -> None:
-        self.version = 0
-        self._headers = {"X-Auth-Token": check_token(token, "the environment")}
+    credential: Credential
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the token's header."""
-        return self._headers
+    async def fetch(self, send: Send) -> Issued:
+        """Return the one there is."""
+        return Issued(self.credential)
 
-    async def renew(self, stale: int) -> bool:
-        """Return False: a fixed token cannot be renewed."""
+    def changed(self) -> bool:
+        """Return False: nobody can change it."""
         return False
 
-    def __repr__(self) -> str:
-        return "FixedToken(***)"
 
+class InFile:
+    """
+    A credential in a file that another program renews.
 
-class TokenFile:
-    """A token kept in a file that another program renews."""
+    Args:
+        read: what reads the file; UsageError when it holds no credential.
+    """
 
-    def __init__(self, path: Path) -> None:
-        self.version = 0
-        self._path = path
-        self._headers = {"X-Auth-Token": read_token(path)}
+    def __init__(self, path: Path, read: Callable[[Path], Credential]) -> None:
+        self._path, self._read = path, read
+        self._stamp = _stamp(path)
+        self._credential = read(path)
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the header of the token that was read last."""
-        return self._headers
-
-    async def renew(self, stale: int) -> bool:
-        """Read the file again; True when it holds another token."""
-        if stale != self.version:
-            return True  # somebody else met the same refusal first
+    async def fetch(self, send: Send) -> Issued:
+        """Read the file again; one that is spoiled leaves things as they were."""
+        stamp = _stamp(self._path)
         try:
-            fresh = {"X-Auth-Token": read_token(self._path)}
+            self._credential = self._read(self._path)
         except UsageError:
+            return Issued(self._credential)
+        self._stamp = stamp
+        return Issued(self._credential)
+
+    def changed(self) -> bool:
+        """Return whether the file is another one than the one that was read."""
+        return _stamp(self._path) != self._stamp
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        facts = path.stat()
+    except OSError:
+        return ()
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Tokens that IAM issues for a password."""
+
+    endpoint: str
+    password: Password
+    scope: Scope
+
+    async def fetch(self, send: Send) -> Issued:
+        """Ask IAM for a token."""
+        return await log_in(send, self.endpoint, self.password, self.scope)
+
+    def changed(self) -> bool:
+        """Return False: tokens have an end, and that is known."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Temporary keys that the metadata service gives to a cloud server."""
+
+    endpoint: str
+
+    async def fetch(self, send: Send) -> Issued:
+        """Ask the metadata service for a key."""
+        return await fetch_key(send, self.endpoint)
+
+    def changed(self) -> bool:
+        """Return False: keys have an end, and that is known."""
+        return False
+
+
+class Auth:
+    """
+    The credential in use.
+
+    Args:
+        clock: seconds, monotonic.
+        now: the moment that signatures carry.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        send: Send,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.version = 0
+        self._source, self._send = source, send
+        self._clock, self._now = clock, now
+        self._credential: Credential | None = None
+        self._renew_at: float | None = None
+        self.life: float | None = None
+        self.project_id = ""
+
+    @property
+    def credential(self) -> Credential:
+        """The credential in use."""
+        if self._credential is None:
+            raise RuntimeError("nobody has signed in yet")
+        return self._credential
+
+    def headers(
+        self, method: str, url: URL, body: bytes, project_id: str
+    ) -> Mapping[str, str]:
+        """Return the headers that prove who sends this request."""
+        return self.credential.headers(method, url, body, project_id, self._now())
+
+    async def renew(self) -> bool:
+        """
+        Ask the source once; True when there is another credential now.
+
+        Raises:
+            TryAgain, RunRefused: as the source says.
+        """
+        issued = await self._source.fetch(self._send)
+        self._note_life(issued.life)
+        self.project_id = issued.project_id
+        if issued.credential == self._credential:
             return False
-        if fresh == self._headers:
-            return False
-        self._headers = fresh
-        self.version += 1
+        self.version += self._credential is not None
+        self._credential = issued.credential
         return True
 
-    def __repr__(self) -> str:
-        return f"TokenFile({str(self._path)!r})"
+    def _note_life(self, life: float | None) -> None:
+        self.life = life
+        if life is None:
+            self._renew_at = None
+            return
+        margin = min(_LARGEST_MARGIN, life * _MARGIN)
+        self._renew_at = self._clock() + life - margin
+
+    def due(self) -> bool:
+        """Return whether the credential should be replaced while it still holds."""
+        over = self._renew_at is not None and self._clock() >= self._renew_at
+        return over or self._source.changed()
+
+    def until_look(self) -> float:
+        """Return the seconds until somebody should ask whether a renewal is due."""
+        if self._renew_at is None:
+            return LOOK_EVERY
+        return min(LOOK_EVERY, max(0.0, self._renew_at - self._clock()))
 
 
-def read_token(path: Path) -> str:
+def read_token(path: Path) -> Token:
     """Return the token in a file; UsageError names the file, never its content."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"token file {path}: {reason}") from None
-    return check_token(text, f"token file {path}")
-
-
-def check_token(text: str, where: str) -> str:
-    """Return the token without surrounding space, if it can be a header."""
-    token = text.strip()
-    if not token:
-        raise UsageError(f"the token in {where} is empty")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(
-            f"the token in {where} has characters that no token has",
-            hint="It must be the bare value of X-Subject-Token, on one line.",
-        )
-    return token
+    return Token(check_secret(text, f"token file {path}"))

@@ -217,10 +217,48 @@ OWN_CODES = (
         "check the network and --endpoint, then send the failed rows with retry",
     ),
     ErrorCode(
+        "TRANSPORT.DNS",
+        _RETRY,
+        "the endpoint's name has no address",
+        "check --region or --endpoint, and that this machine can resolve names; where "
+        "only a proxy leads out, say it with --proxy or HTTPS_PROXY",
+    ),
+    ErrorCode(
         "TRANSPORT.TLS",
         _STOP,
         "the endpoint's certificate is not trusted",
-        "check --endpoint, and that no proxy intercepts TLS",
+        "if it is your own service or your company's proxy, name the certificate of "
+        "its authority with --ca-cert FILE; if not, somebody listens in",
+    ),
+    ErrorCode(
+        "TRANSPORT.TLS_HOST",
+        _STOP,
+        "the certificate belongs to another host",
+        "check --endpoint: it must be the name that the certificate is made out to",
+    ),
+    ErrorCode(
+        "TRANSPORT.TLS_EXPIRED",
+        _STOP,
+        "the certificate is not valid today",
+        "check this machine's clock; if it is right, the certificate must be renewed",
+    ),
+    ErrorCode(
+        "TRANSPORT.NO_TLS",
+        _STOP,
+        "the endpoint does not speak TLS",
+        "check the port of --endpoint: it may speak plain http there",
+    ),
+    ErrorCode(
+        "TRANSPORT.PROXY",
+        _RETRY,
+        "the proxy cannot be reached, or does not let us through",
+        "check --proxy or HTTPS_PROXY; name hosts that need none in NO_PROXY",
+    ),
+    ErrorCode(
+        "TRANSPORT.PROXY_LOGIN",
+        _STOP,
+        "the proxy wants a user and a password",
+        "put them into BATCH_UPDATER_PROXY_USER and BATCH_UPDATER_PROXY_PASSWORD",
     ),
     ErrorCode(
         "TRANSPORT.CUT_OFF",

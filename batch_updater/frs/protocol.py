@@ -133,19 +133,23 @@ def _number(value: object) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def parse_date(header: str) -> datetime | None:
+    """Return the moment that a Date header tells, or None."""
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
     """Return the seconds a Retry-After header asks for: a number or a date."""
     if not header:
         return None
     if header.strip().isdecimal():
         return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    moment = parse_date(header)
+    return max(0.0, (moment - now).total_seconds()) if moment else None
 
 
 def excerpt(body: bytes) -> str:

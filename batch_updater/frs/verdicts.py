@@ -6,11 +6,13 @@ and 400 in the other), so a status decides only when the code is unknown.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from batch_updater.frs.codes import find_code
 from batch_updater.frs.protocol import (
     ServiceError,
     excerpt,
+    parse_date,
     read_error,
     read_face_number,
 )
@@ -69,6 +71,13 @@ def _judge_success(body: bytes) -> Judgement:
     page = body.lstrip().startswith(b"<")
     verdict = Verdict.STOP_RUN if page else Verdict.FAIL_ROW
     return Judgement(verdict, "REPLY.NOT_FRS", said)
+
+
+def judge_face_set(reply: Reply) -> Judgement:
+    """Return what a reply to ShowFaceSet means; its reader judges the content."""
+    if reply.status == 200 and not read_error(reply.body):
+        return _SUCCESS
+    return judge_error(reply)
 
 
 def judge_error(reply: Reply) -> Judgement:
@@ -146,3 +155,27 @@ def _verdict_by_status(status: int) -> Verdict:
     if status in _NOT_FRS_STATUSES or 200 <= status < 400:
         return Verdict.STOP_RUN
     return _verdict_of_unknown(status)
+
+
+_SKEW_WORTH_SAYING = 60.0  # seconds; signatures hold for 15 minutes either way
+_TOLD_BY_CLOCK = ("0301", "0303", ".401")  # the ends of codes that time may explain
+
+
+def clock_skew(reply: Reply, now: datetime) -> float | None:
+    """Return the seconds by which our clock is ahead of the server's, or None."""
+    theirs = parse_date(reply.date)
+    return None if theirs is None else (now - theirs).total_seconds()
+
+
+def clock_remark(judgement: Judgement, reply: Reply, now: datetime) -> str:
+    """Return a sentence about a wrong clock where that may be the reason, or nothing."""
+    skew = clock_skew(reply, now)
+    if not judgement.code.endswith(_TOLD_BY_CLOCK) or skew is None:
+        return ""
+    if abs(skew) < _SKEW_WORTH_SAYING:
+        return ""
+    how = "ahead of" if skew > 0 else "behind"
+    return (
+        f"This machine's clock is {abs(skew) / 60:.0f} minutes {how} the service's, "
+        "which may be why: set it."
+    )

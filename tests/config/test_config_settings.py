@@ -1,5 +1,6 @@
 """Defaults < file < profile < environment < flags, and what each mistake is told."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,15 @@ import pytest
 from batch_updater.config.connection import make_connection
 from batch_updater.config.mapping_file import column_mapping, read_mapping
 from batch_updater.config.options import BY_NAME, OPTIONS
-from batch_updater.config.settings import check_table, resolve
+from batch_updater.config.settings import Texts, check_table, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.formats import InputFormat
-from batch_updater.frs.auth import FixedToken, TokenFile
+from batch_updater.frs.auth import Login, Machine
+from batch_updater.frs.credentials import Credential, Password, SigningKey, Token
+from batch_updater.frs.iam import Scope
+from batch_updater.frs.signing import AccessKey
 from batch_updater.mapping.columns import FieldColumn
-from batch_updater.models import FieldType, OnDuplicate
+from batch_updater.models import FieldType, OnDuplicate, Reply
 
 CANARY = "canary-token"
 TOKEN = "BATCH_UPDATER_TOKEN"
@@ -22,6 +26,7 @@ TOKEN = "BATCH_UPDATER_TOKEN"
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place for batch-updater.toml, which is read from where one stands."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path / "batch-updater.toml"
 
 
@@ -102,7 +107,7 @@ def test_a_recorded_run_hides_file_and_environment(config: Path) -> None:
     assert resolved.settings.concurrency == 3
     assert resolved.settings.timeout == 30.0
     assert resolved.origins == {"rate": "flag", "concurrency": "run.json"}
-    assert resolved.token == CANARY
+    assert resolved.environ[TOKEN] == CANARY
 
 
 def test_the_other_variable_of_the_project() -> None:
@@ -166,12 +171,29 @@ BAD_TEXTS = {
     "output": "yaml",
     "results-format": "orc",
     "include-values": "x",
+    "auth": "magic",
+    "iam-endpoint": " ",
+    "metadata-endpoint": " ",
 }
 
 
 def test_every_option_that_can_be_wrong_is_tried() -> None:
-    """Only paths take any text."""
-    assert set(BY_NAME) - set(BAD_TEXTS) == {"mapping", "run-dir", "token-file"}
+    """Only paths take any text; what may hold a password is tried on its own."""
+    paths = {"mapping", "run-dir", "token-file", "ca-cert"}
+    assert set(BY_NAME) - set(BAD_TEXTS) == paths | {"proxy"}
+
+
+@pytest.mark.parametrize("origin", ["flag", "environment", "file"])
+def test_a_bad_proxy_is_not_repeated(config: Path, origin: str) -> None:
+    """A password that somebody put into --proxy is told by the flag's name alone."""
+    text = f"http://user:{CANARY}@proxy:3128"
+    config.write_text(f'proxy = "{text}"\n' if origin == "file" else "")
+    flags = {"proxy": (text,)} if origin == "flag" else {}
+    environ = {"BATCH_UPDATER_PROXY": text} if origin == "environment" else {}
+    with pytest.raises(UsageError, match=r"^--proxy") as caught:
+        resolve(flags, environ)
+    assert "BATCH_UPDATER_PROXY_PASSWORD" in caught.value.message
+    assert CANARY not in caught.value.message
 
 
 @pytest.mark.parametrize(("name", "text"), BAD_TEXTS.items())
@@ -290,7 +312,9 @@ TARGET = {"face-set": ("set",), "project-id": ("p",), "region": ("cn-north-4",)}
 )
 def test_a_connection_names_what_is_missing(missing: str, said: str) -> None:
     """Each setting that a connection needs is asked for by its flag."""
-    flags = {name: text for name, text in TARGET.items() if name != missing}
+    flags: Texts = {**TARGET, missing: ()}
+    if missing == "project-id":  # a region alone would be enough to look it up
+        flags = {**flags, "region": (), "endpoint": ("https://frs.example.com",)}
     with pytest.raises(UsageError) as caught:
         make_connection(resolve(flags, {TOKEN: CANARY}))
     assert said in caught.value.hint
@@ -304,24 +328,132 @@ def test_a_connection_needs_credentials() -> None:
         assert TOKEN in caught.value.hint
 
 
-def test_connections(tmp_path: Path) -> None:
-    """A token file given as a flag goes first; an endpoint before a region."""
+async def nowhere(*request: object, **more: object) -> Reply:
+    """Stand for a network that nobody may use."""
+    raise AssertionError(request)
+
+
+async def credential(flags: Texts, environ: Mapping[str, str]) -> Credential:
+    """Return what a connection would use, where that needs no network."""
+    connection = make_connection(resolve(flags, environ))
+    return (await connection.source.fetch(nowhere)).credential
+
+
+async def test_tokens(tmp_path: Path) -> None:
+    """A token file given as a flag goes first, then the environment's token."""
     file = tmp_path / "token"
     file.write_text("other")
     flags = TARGET | {"token-file": (str(file),)}
-    connection = make_connection(resolve(flags, {TOKEN: CANARY}))
-    assert isinstance(connection.auth, TokenFile)
+    assert await credential(flags, {TOKEN: CANARY}) == Token("other")
     environ = {TOKEN: CANARY, "BATCH_UPDATER_TOKEN_FILE": str(file)}
-    connection = make_connection(resolve(TARGET, environ))
+    assert await credential(TARGET, environ) == Token(CANARY)
+    assert await credential(TARGET, {**environ, TOKEN: ""}) == Token("other")
+
+
+def test_endpoints() -> None:
+    """An endpoint goes before a region; the SDK's names for regions are known."""
+    connection = make_connection(resolve(TARGET, {TOKEN: CANARY}))
     assert connection.endpoint == "https://face.cn-north-4.myhuaweicloud.com"
+    assert connection.iam_endpoint == "https://iam.cn-north-4.myhuaweicloud.com"
     assert connection.project_id == "p"
-    assert isinstance(connection.auth, FixedToken)
     assert CANARY not in repr(connection)
-    flags |= {"endpoint": ("http://127.0.0.1:1/",)}
-    connection = make_connection(resolve(flags, {TOKEN: ""}))
+    flags = TARGET | {"endpoint": ("http://127.0.0.1:1/",)}
+    connection = make_connection(resolve(flags, {TOKEN: CANARY}))
     assert connection.endpoint == "http://127.0.0.1:1"
-    assert isinstance(connection.auth, TokenFile)
-    assert connection.auth.headers() == {"X-Auth-Token": "other"}
+    assert connection.iam_endpoint == "http://127.0.0.1:1"
+    named = {"HUAWEICLOUD_SDK_REGION_FRS_CN_NORTH_4": "https://frs.example.com"}
+    connection = make_connection(resolve(TARGET, {TOKEN: CANARY, **named}))
+    assert connection.endpoint == "https://frs.example.com"
+
+
+KEY = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": CANARY}
+USER = {
+    "BATCH_UPDATER_IAM_DOMAIN": "domain",
+    "BATCH_UPDATER_IAM_USER": "user",
+    "BATCH_UPDATER_IAM_PASSWORD": CANARY,
+}
+
+
+async def test_access_keys(tmp_path: Path) -> None:
+    """The environment's key goes before the SDK's file, which may hold the project too."""
+    file = tmp_path / "credentials"
+    file.write_text("[basic]\nak = FILE\nsk = secret\nproject_id = mine\n")
+    named = {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(file)}
+    key = SigningKey(AccessKey("AK", CANARY, "T"))
+    temporary = KEY | {"HUAWEICLOUD_SDK_SECURITY_TOKEN": "T"}
+    assert await credential(TARGET, temporary | named) == key
+    of_file = SigningKey(AccessKey("FILE", "secret"))
+    assert await credential(TARGET, named) == of_file
+    without = {name: text for name, text in TARGET.items() if name != "project-id"}
+    assert make_connection(resolve(without, named)).project_id == "mine"
+
+
+async def test_the_home_s_credentials_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """~/.huaweicloud/credentials is found without being named, if it is there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="no credentials"):
+        make_connection(resolve(TARGET, {}))
+    (tmp_path / ".huaweicloud").mkdir()
+    file = tmp_path / ".huaweicloud" / "credentials"
+    file.write_text(f"[basic]\nak = AK\nsk = {CANARY}\n")
+    assert await credential(TARGET, {}) == SigningKey(AccessKey("AK", CANARY))
+
+
+def test_passwords_and_machines() -> None:
+    """A password asks the region's IAM; a machine's keys are used on request only."""
+    source = make_connection(resolve(TARGET, USER)).source
+    assert source == Login(
+        "https://iam.cn-north-4.myhuaweicloud.com",
+        Password("domain", "user", CANARY),
+        Scope("p", "cn-north-4"),
+    )
+    flags = TARGET | {"auth": ("metadata",)}
+    assert make_connection(resolve(flags, {})).source == Machine(
+        "http://169.254.169.254"
+    )
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind"), [("auto", Token), ("token", Token), ("aksk", SigningKey)]
+)
+async def test_the_way_that_is_asked_for(auth: str, kind: type) -> None:
+    """With several ways at hand, auto takes the token, and --auth says otherwise."""
+    flags = TARGET | {"auth": (auth,)}
+    given = await credential(flags, KEY | USER | {TOKEN: CANARY})
+    assert isinstance(given, kind)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "said"),
+    [
+        ({"auth": ("aksk",)}, {TOKEN: CANARY}, "for --auth aksk"),
+        ({"auth": ("token",)}, KEY, "for --auth token"),
+        ({"auth": ("password",)}, {}, "_IAM_DOMAIN and .*_IAM_PASSWORD are not set"),
+        ({}, {"HUAWEICLOUD_SDK_AK": CANARY}, "HUAWEICLOUD_SDK_SK is not set, though"),
+        ({}, {"BATCH_UPDATER_IAM_PASSWORD": CANARY}, "_IAM_DOMAIN and .*_IAM_USER are"),
+        ({}, {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": "/nowhere"}, "/nowhere: No such"),
+        ({"ca-cert": ("/nowhere",)}, {TOKEN: CANARY}, "--ca-cert /nowhere: No such"),
+        ({"iam-endpoint": ("http://iam.example.com",)}, USER, "--iam-endpoint"),
+        ({"endpoint": ("https://frs.example.com",), "region": ()}, USER, "where IAM"),
+    ],
+)
+def test_bad_credentials(flags: Texts, environ: dict[str, str], said: str) -> None:
+    """What is missing or cannot be is named by its flag or variable, never by its value."""
+    with pytest.raises(UsageError, match=said) as caught:
+        make_connection(resolve({**TARGET, **flags}, environ))
+    assert CANARY not in caught.value.message + caught.value.hint
+
+
+def test_secrets_are_masked() -> None:
+    """--print-config shows which secrets there are and where they come from."""
+    resolved = resolve({}, KEY | USER | {TOKEN: CANARY})
+    told = {name: (value, origin) for name, value, origin in resolved.describe()}
+    assert told["token"] == ("***", f"environment {TOKEN}")
+    assert told["secret-key"] == ("***", "environment HUAWEICLOUD_SDK_SK")
+    assert told["iam-password"] == ("***", "environment BATCH_UPDATER_IAM_PASSWORD")
+    assert CANARY not in str(told) + repr(resolved)
 
 
 def test_an_open_endpoint_must_be_allowed() -> None:

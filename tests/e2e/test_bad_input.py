@@ -147,7 +147,7 @@ def test_bad_setting(bench: Bench, flags: tuple[str, ...], said: str) -> None:
     ("variable", "value", "said"),
     [
         ("BATCH_UPDATER_TOKEN", "", "BATCH_UPDATER_TOKEN"),
-        ("BATCH_UPDATER_TOKEN", "two\nlines", "environment"),
+        ("BATCH_UPDATER_TOKEN", "two\nlines", "BATCH_UPDATER_TOKEN"),
         ("BATCH_UPDATER_CONCURRENCY", "lots", "from environment"),
     ],
 )

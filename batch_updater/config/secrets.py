@@ -1,0 +1,58 @@
+"""Secrets of the environment: never flags, never shown, never written down."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+
+from batch_updater.errors import UsageError
+
+TOKEN_VARIABLE = "BATCH_UPDATER_TOKEN"  # noqa: S105  (its name, not its value)
+MASK = "***"
+
+
+def _secret(variable: str) -> str:
+    # Typed as what it holds: dataclasses.field returns its default's type.
+    found: str = field(default="", repr=False, metadata={"variable": variable})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Who we are, as the environment tells; empty where it is silent."""
+
+    token: str = _secret(TOKEN_VARIABLE)
+    access_key: str = _secret("HUAWEICLOUD_SDK_AK")
+    secret_key: str = _secret("HUAWEICLOUD_SDK_SK")
+    security_token: str = _secret("HUAWEICLOUD_SDK_SECURITY_TOKEN")
+    iam_domain: str = _secret("BATCH_UPDATER_IAM_DOMAIN")
+    iam_user: str = _secret("BATCH_UPDATER_IAM_USER")
+    iam_password: str = _secret("BATCH_UPDATER_IAM_PASSWORD")
+    proxy_user: str = _secret("BATCH_UPDATER_PROXY_USER")
+    proxy_password: str = _secret("BATCH_UPDATER_PROXY_PASSWORD")
+
+    def given(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, variable) of every secret there is."""
+        for name, variable in VARIABLES.items():
+            if getattr(self, name):
+                yield name.replace("_", "-"), variable
+
+    def need(self, *names: str) -> None:
+        """Raise a UsageError that names the variables of those that are missing."""
+        missing = [VARIABLES[name] for name in names if not getattr(self, name)]
+        if missing:
+            there = ", ".join(VARIABLES[n] for n in names if getattr(self, n))
+            raise UsageError(
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+                + (f", though {there} is" if there else "")
+            )
+
+
+VARIABLES: Mapping[str, str] = {
+    each.name: each.metadata["variable"] for each in fields(Secrets)
+}
+
+
+def read_secrets(environ: Mapping[str, str]) -> Secrets:
+    """Return what the environment tells; an empty variable is not set."""
+    return Secrets(
+        **{name: environ.get(variable, "") for name, variable in VARIABLES.items()}
+    )

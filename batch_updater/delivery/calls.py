@@ -1,0 +1,181 @@
+"""One call to its last reply: retry( pace( timeout( send ))), whatever is called."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+from time import time_ns
+
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.pacing import Pacer
+from batch_updater.delivery.renewal import Renewal
+from batch_updater.delivery.retry import RetryPolicy
+from batch_updater.errors import RunRefused
+from batch_updater.frs.codes import find_code
+from batch_updater.frs.verdicts import Judgement, clock_remark
+from batch_updater.models import Attempt, Reply, Result, Verdict
+
+Send = Callable[[], Awaitable[Reply]]
+Judge = Callable[[Reply], Judgement]
+
+
+class Clock:
+    """UTC stamps from the loop's clock: a clock that jumps cannot bend them."""
+
+    def __init__(self) -> None:
+        self._offset = time_ns() / 1e9 - self.now()
+
+    def now(self) -> float:
+        """Return the loop's time in seconds."""
+        return asyncio.get_running_loop().time()
+
+    def stamp(self, moment: float) -> float:
+        """Return a moment of the loop as seconds since the epoch."""
+        return moment + self._offset
+
+
+# For answers that are not in the catalogue: most come from somebody else.
+_REMEDY = (
+    "check the token, --project-id, and --region or --endpoint: a proxy or another "
+    "service may have answered"
+)
+
+
+@dataclass(slots=True)
+class Tries:
+    """What one call has been through so far."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    spent: float = 0.0
+    ambiguous: bool = False
+    gave_up: bool = False
+    reply: Reply = field(default_factory=lambda: Reply(None))
+    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.STOP_RUN))
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last reply is the one that was wanted."""
+        return self.judgement.verdict is Verdict.SUCCESS
+
+    @property
+    def failed(self) -> bool:
+        """Whether the call is refused for itself, or its attempts are spent."""
+        return self.judgement.verdict is Verdict.FAIL_ROW or self.gave_up
+
+    def told_in(self, result: Result) -> Result:
+        """Return a result with what is known of the attempts."""
+        judgement = self.judgement
+        wrong = bool(self.attempts) and not self.succeeded
+        return replace(
+            result,
+            error_code=judgement.code,
+            error_msg=judgement.message,
+            error_class=judgement.error_class if wrong else None,
+            http_status=self.reply.status,
+            request_id=self.reply.request_id or judgement.request_id,
+            attempts=tuple(self.attempts),
+            ambiguous=self.ambiguous,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Makes calls; holds nothing about any of them between calls."""
+
+    renewal: Renewal
+    pacer: Pacer
+    gate: Gate
+    retry: RetryPolicy
+    clock: Clock
+    chance: Random
+
+    async def call(self, send: Send, judge: Judge, tries: Tries) -> None:
+        """
+        Send until a reply is final; a refusal of the run closes the gate.
+
+        Args:
+            tries: filled as the call goes on, so that its caller still has it
+                when the call is cancelled (a second signal).
+        """
+        while slot := await self.pacer.start():
+            version = self.renewal.version
+            await self._attempt(send, judge, tries)
+            self.pacer.landed(slot)
+            if await self._is_final(version, tries):
+                return
+
+    async def _attempt(self, send: Send, judge: Judge, tries: Tries) -> None:
+        started = self.clock.now()
+        try:
+            reply = await send()
+        except asyncio.CancelledError:
+            reply = Reply(None, error="cut_off", detail="stopped before the answer")
+            self._note(tries, started, reply, judge(reply))
+            raise
+        self._note(tries, started, reply, judge(reply))
+
+    def _note(
+        self, tries: Tries, started: float, reply: Reply, judgement: Judgement
+    ) -> None:
+        latency = self.clock.now() - started
+        tries.attempts.append(
+            Attempt(self.clock.stamp(started), latency, reply.status, judgement.code)
+        )
+        tries.spent += latency
+        tries.ambiguous |= reply.status is None and reply.sent
+        tries.judgement = judgement
+        tries.reply = reply
+
+    async def _is_final(self, version: int, tries: Tries) -> bool:
+        verdict = tries.judgement.verdict
+        if verdict is not Verdict.RENEW_CREDENTIALS and tries.reply.status:
+            self.renewal.accepted(version)
+        match verdict:
+            case Verdict.SUCCESS | Verdict.FAIL_ROW:
+                return True
+            case Verdict.STOP_RUN:
+                self.gate.close(refusal(tries.judgement, tries.reply))
+                return True
+            case Verdict.RENEW_CREDENTIALS:
+                return await self._renewal_fails(version, tries)
+            case Verdict.THROTTLED:
+                self._pause_everyone(tries)
+                return tries.gave_up
+            case Verdict.RETRY:
+                await self._back_off(tries)
+                return tries.gave_up
+
+    async def _renewal_fails(self, version: int, tries: Tries) -> bool:
+        if await self.renewal.renew(version):
+            return False
+        self.gate.close(refusal(tries.judgement, tries.reply))
+        return True
+
+    def _pause_everyone(self, tries: Tries) -> None:
+        # This call waits at the pacer like all others: the time is the quota's,
+        # not the call's.
+        attempt = len(tries.attempts)
+        self.pacer.pause(
+            self.retry.throttle_pause(attempt, tries.reply.retry_after, self.chance)
+        )
+        tries.gave_up = not self.retry.allows(attempt, tries.spent)
+
+    async def _back_off(self, tries: Tries) -> None:
+        attempt = len(tries.attempts)
+        delay = self.retry.backoff(attempt, tries.reply.retry_after, self.chance)
+        tries.gave_up = not self.retry.allows(attempt, tries.spent, delay)
+        if not tries.gave_up:
+            tries.spent += delay
+            await self.gate.sleep(delay)
+
+
+def refusal(judgement: Judgement, reply: Reply) -> RunRefused:
+    """Return the exception that ends a run on this judgement of a reply."""
+    entry = find_code(judgement.code)
+    said = f"{judgement.code}: {judgement.message}".rstrip(": ")
+    meaning = f" ({entry.meaning})" if entry else ""
+    remedy = entry.remedy if entry else _REMEDY
+    remark = clock_remark(judgement, reply, datetime.now(UTC))
+    hint = f"{remedy[0].upper()}{remedy[1:]}. {remark}".rstrip()
+    return RunRefused(f"the service refuses the run: {said}{meaning}", hint=hint)

@@ -1,0 +1,152 @@
+"""Credentials for everybody: had before the first request, renewed once for all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Protocol, TypeVar
+
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.retry import RetryPolicy
+from batch_updater.errors import RunRefused, RunStopped
+from batch_updater.frs.sending import TryAgain
+
+Answer = TypeVar("Answer")
+
+_LATER = "Try again later with resume; what was sent is recorded."
+_LEAST_PAUSE = 0.5  # seconds: a credential that is issued with no life left
+
+
+class Renewable(Protocol):
+    """What the renewal asks of the credentials in use."""
+
+    version: int
+    """Grows with every renewal, so that a late refusal is known to be stale."""
+
+    async def renew(self) -> bool:
+        """Ask once; True when there are others now; raises TryAgain, RunRefused."""
+
+    def due(self) -> bool:
+        """Return whether they should be replaced while they still hold."""
+
+    def until_look(self) -> float:
+        """Return the seconds until somebody should ask whether that is due."""
+
+
+class Renewal:
+    """
+    Renews credentials, one call for however many rows were refused with them.
+
+    Args:
+        notify: told, for people, of a renewal that failed while the old
+            credentials still hold.
+    """
+
+    def __init__(
+        self,
+        auth: Renewable,
+        gate: Gate,
+        retry: RetryPolicy,
+        chance: Random,
+        notify: Callable[[str], None] = lambda said: None,
+    ) -> None:
+        self._auth, self._gate = auth, gate
+        self._retry, self._chance = retry, chance
+        self._notify = notify
+        self._taken = -1
+        self._turn = asyncio.Lock()
+
+    @property
+    def version(self) -> int:
+        """Which credentials are in use: the number of renewals so far."""
+        return self._auth.version
+
+    def accepted(self, version: int) -> None:
+        """Take note that the service took credentials of this version."""
+        self._taken = max(self._taken, version)
+
+    async def sign_in(self) -> None:
+        """
+        Get the first credentials.
+
+        Raises:
+            RunRefused: they cannot be had; RunStopped: the run drains instead.
+        """
+        async with self._turn:
+            await self._renew()
+
+    async def renew(self, stale: int) -> bool:
+        """
+        Replace credentials of version `stale`; False when there are no others.
+
+        Fresh credentials that are refused before anything was done with them are
+        not replaced again: the fault is elsewhere, and five refusals in a row lock
+        an access key. When the source itself refuses, the gate closes with its
+        reason.
+        """
+        async with self._turn:
+            if stale != self.version:
+                return True  # somebody else met the same refusal first
+            if 0 < stale != self._taken:
+                return False
+            try:
+                return await self._renew()
+            except RunStopped as reason:
+                self._gate.close(reason)
+                return False
+
+    async def _renew(self) -> bool:
+        return await self.patiently(self._auth.renew)
+
+    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """
+        Ask until there is an answer, with pauses that grow.
+
+        Args:
+            ask: one request; TryAgain when it may be answered later.
+
+        Raises:
+            RunRefused: the attempts are spent; RunStopped: the run drains instead.
+        """
+        attempt, spent = 0, 0.0
+        while self._gate.reason is None:
+            attempt += 1
+            try:
+                return await ask()
+            except TryAgain as trouble:
+                delay = self._retry.backoff(attempt, trouble.retry_after, self._chance)
+                if not self._retry.allows(attempt, spent, delay):
+                    raise RunRefused(trouble.message, hint=_LATER) from None
+            spent += delay
+            await self._gate.sleep(delay)
+        raise self._gate.reason
+
+    async def _keep_fresh(self) -> None:
+        attempt = 0
+        while True:
+            pause = self._retry.backoff(attempt, None, self._chance) if attempt else 0
+            await asyncio.sleep(max(self._auth.until_look(), pause, _LEAST_PAUSE))
+            if not self._auth.due():
+                continue
+            try:
+                async with self._turn:
+                    await self._auth.renew()
+                attempt = 0
+            except TryAgain:
+                attempt += 1
+            except RunRefused as refused:
+                # No second try: a wrong password that is repeated locks the account.
+                self._notify(f"credentials are not renewed: {refused.message}")
+                return
+
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Renew before the end of credentials, and when a file changes."""
+        keeper = asyncio.create_task(self._keep_fresh())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+            if not keeper.cancelled():
+                keeper.result()

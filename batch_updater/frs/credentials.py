@@ -1,0 +1,98 @@
+"""Who we are to the service: credentials as values, and the headers they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from yarl import URL
+
+from batch_updater.errors import UsageError
+from batch_updater.frs.signing import AccessKey, Unsigned, sign
+
+_CONTENT = {"Content-Type": "application/json"}
+
+
+class Credential(Protocol):
+    """What proves who sends a request."""
+
+    def headers(
+        self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
+    ) -> Mapping[str, str]:
+        """Return the headers that prove who sends this request at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A project-scoped IAM token (facts page, section 5.1)."""
+
+    value: str = field(repr=False)
+    _headers: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_headers", {"X-Auth-Token": self.value})
+
+    def headers(
+        self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
+    ) -> Mapping[str, str]:
+        """Return the token's header; it is the same for every request."""
+        return self._headers
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An access key, permanent or temporary, that signs each request (section 5.2)."""
+
+    key: AccessKey
+
+    def headers(
+        self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
+    ) -> Mapping[str, str]:
+        """Return the signature of this request, and the headers it covers."""
+        covered = {**_CONTENT, "X-Project-Id": project_id} if project_id else _CONTENT
+        unsigned = Unsigned(
+            method=method,
+            host=url.host_port_subcomponent or "",
+            path=url.raw_path,
+            query=url.raw_query_string,
+            headers=covered,
+            body=body,
+        )
+        return {**covered, **sign(unsigned, self.key, moment)}
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """An IAM user's password; accounts upgraded to HUAWEI ID cannot use theirs."""
+
+    domain: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """
+    A credential as its source gave it.
+
+    Args:
+        life: seconds until it ends, or None when nobody says.
+        project_id: the project it is for, or empty when nobody says.
+    """
+
+    credential: Credential
+    life: float | None = None
+    project_id: str = ""
+
+
+def check_secret(text: str, where: str, what: str = "token") -> str:
+    """Return a secret without surrounding space, if it can stand in a header."""
+    secret = text.strip()
+    if not secret:
+        raise UsageError(f"the {what} in {where} is empty")
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise UsageError(
+            f"the {what} in {where} has characters that no {what} has",
+            hint="It must stand there bare, on one line, without quotes.",
+        )
+    return secret

@@ -1,0 +1,70 @@
+"""Temporary keys of the machine itself, from its metadata service (section 5.4)."""
+
+from yarl import URL
+
+from batch_updater.errors import RunRefused
+from batch_updater.frs.credentials import Issued, SigningKey
+from batch_updater.frs.iam import parse_moment, trouble
+from batch_updater.frs.protocol import parse_date, read_json
+from batch_updater.frs.sending import Send, TryAgain
+from batch_updater.frs.signing import AccessKey
+from batch_updater.models import Reply
+
+_SESSION_SECONDS = "21600"
+_NO_SESSIONS = frozenset({404, 405, 503})
+_NO_AGENCY = b"Please configure Cloud Service Agency first"
+_HINT = (
+    "Only a Huawei Cloud server has this service, and it must have an agency. "
+    "Elsewhere use another way: --auth token, aksk or password."
+)
+
+
+async def fetch_key(send: Send, endpoint: str) -> Issued:
+    """
+    Return a temporary access key of the machine this runs on.
+
+    Raises:
+        TryAgain: the metadata service is out of order for a moment.
+        RunRefused: there is none, or the machine has no agency.
+    """
+    session = await _open_session(send, endpoint)
+    headers = {"X-Metadata-Token": session} if session else {}
+    url = URL(f"{endpoint}/openstack/latest/securitykey", encoded=True)
+    reply = await send("GET", url, headers)
+    if reply.status == 401 and _NO_AGENCY in reply.body:
+        raise RunRefused("this machine has no agency, so it has no keys", hint=_HINT)
+    if reply.status != 200:
+        raise _refused(reply, endpoint)
+    return _read_key(reply, endpoint)
+
+
+async def _open_session(send: Send, endpoint: str) -> str:
+    url = URL(f"{endpoint}/meta-data/latest/api/token", encoded=True)
+    headers = {"X-Metadata-Token-Ttl-Seconds": _SESSION_SECONDS}
+    reply = await send("PUT", url, headers)
+    if reply.status in _NO_SESSIONS:
+        return ""
+    if reply.status != 200:
+        raise _refused(reply, endpoint)
+    return reply.body.decode("ascii", "replace").strip()
+
+
+def _refused(reply: Reply, endpoint: str) -> RunRefused | TryAgain:
+    where = f"the metadata service at {endpoint}"
+    if reply.status is None:  # nobody listens: this is no cloud server
+        return RunRefused(f"{where}: {reply.detail}", hint=_HINT)
+    return trouble(reply, where, _HINT)
+
+
+def _read_key(reply: Reply, endpoint: str) -> Issued:
+    answer = read_json(reply.body)
+    said = answer.get("credential") if isinstance(answer, dict) else None
+    found = said if isinstance(said, dict) else {}
+    try:
+        key = AccessKey(found["access"], found["secret"], found["securitytoken"])
+    except KeyError:
+        where = f"the metadata service at {endpoint}"
+        raise RunRefused(f"{where} gave no key", hint=_HINT) from None
+    ends, now = parse_moment(found.get("expires_at")), parse_date(reply.date)
+    life = (ends - now).total_seconds() if ends and now else None
+    return Issued(SigningKey(key), life)

@@ -1,0 +1,105 @@
+"""Which proxy leads to a URL: --proxy, else HTTPS_PROXY and NO_PROXY; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from batch_updater.errors import UsageError
+from batch_updater.frs.endpoints import is_loopback
+
+OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """
+    A way out through another machine.
+
+    Args:
+        url: ``http://host:port``, or https, without user and password.
+    """
+
+    url: str
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+def parse_proxy(text: str, where: str) -> Proxy:
+    """Return the proxy in a URL; UsageError names `where`, never the secret in it."""
+    full = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(full)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host:
+        raise UsageError(
+            f"{where} is no proxy that can be used",
+            hint="It looks like http://proxy.example.com:3128. SOCKS is not known here.",
+        )
+    bare = f"[{host}]" if ":" in host else host
+    url = f"{parts.scheme}://{bare}" + (f":{port}" if port else "")
+    return Proxy(url, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def check_asked(text: str) -> str:
+    """
+    Return what --proxy may say: `off`, or a proxy without user and password.
+
+    Flags are seen by everybody on the machine and settings stand in run.json.
+
+    Raises:
+        ValueError: with a sentence for people.
+    """
+    if "@" in text:
+        raise ValueError(
+            "user and password are secrets: put them into BATCH_UPDATER_PROXY_USER "
+            "and BATCH_UPDATER_PROXY_PASSWORD"
+        )
+    if text == OFF:
+        return text
+    try:
+        return parse_proxy(text, "it").url
+    except UsageError as error:
+        raise ValueError(f"{error.message}. {error.hint}") from None
+
+
+def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
+    """
+    Return the proxy that the environment names for a URL, or None.
+
+    HTTPS_PROXY, HTTP_PROXY and ALL_PROXY are known in both spellings, except
+    HTTP_PROXY, which a web server's client can set; NO_PROXY lists hosts, domains
+    and `host:port`, and `*`. This machine is never reached through a proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or _is_excepted(host, parts.port, environ):
+        return None
+    for name in _variables(parts.scheme):
+        if text := environ.get(name):
+            return parse_proxy(text, name)
+    return None
+
+
+def _variables(scheme: str) -> tuple[str, ...]:
+    if scheme == "http":
+        return ("http_proxy", "all_proxy", "ALL_PROXY")
+    return ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def _is_excepted(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
+    said = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    names = [name.strip().lower().lstrip(".") for name in said.split(",")]
+    return any(name and _is_named(host, port, name) for name in names)
+
+
+def _is_named(host: str, port: int | None, name: str) -> bool:
+    if name == "*":
+        return True
+    domain, _, said_port = name.partition(":")
+    if said_port and said_port != str(port):
+        return False
+    domain = domain.removeprefix("*.")
+    return host == domain or host.endswith(f".{domain}")

@@ -1,0 +1,254 @@
+"""The one door to the network: a request goes out, a Reply comes back, always."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from batch_updater.errors import UsageError
+from batch_updater.frs.protocol import parse_retry_after
+from batch_updater.frs.proxies import Proxy
+from batch_updater.frs.sending import BODY_LIMIT
+from batch_updater.models import Reply
+
+_TEXT_LIMIT = 500
+_IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
+
+ProxyFor = Callable[[str], Proxy | None]
+"""Which proxy leads to a URL, or None for the straight way."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """What a TLS connection agreed on: its version, and the certificate's end."""
+
+    version: str
+    not_after: str
+
+
+class Transport:
+    """
+    Requests over one session.
+
+    Sends exactly one request a call: aiohttp's own resending is off, because the
+    pacer would not know.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, proxy_for: ProxyFor) -> None:
+        self.tls: TlsFacts | None = None
+        self._session = session
+        self._proxy_for = proxy_for
+        self._routes: dict[str, tuple[URL | None, aiohttp.BasicAuth | None]] = {}
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        keep: tuple[str, ...] = (),
+        limit: int = BODY_LIMIT,
+    ) -> Reply:
+        """Send one request; whatever happens on the way is a Reply."""
+        proxy, proxy_auth = self._route(url)
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy,
+                proxy_auth=proxy_auth,
+            ) as response:
+                self._note_tls(url, response)
+                return await _read_reply(response, keep, limit)
+        except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
+            return _reply_of_trouble(error)
+
+    def _route(self, url: URL) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+        origin = f"{url.scheme}://{url.host_port_subcomponent}"
+        if origin not in self._routes:
+            self._routes[origin] = _route_by(self._proxy_for(origin))
+        return self._routes[origin]
+
+    def _note_tls(self, url: URL, response: aiohttp.ClientResponse) -> None:
+        if self.tls is not None or url.scheme != "https":
+            return
+        connection = response.connection
+        channel = connection.transport if connection else None
+        tls = channel.get_extra_info("ssl_object") if channel else None
+        if tls is not None:
+            ends = str((tls.getpeercert() or {}).get("notAfter", ""))
+            self.tls = TlsFacts(tls.version() or "TLS", ends)
+
+
+def _route_by(proxy: Proxy | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    if proxy is None:
+        return None, None
+    auth = aiohttp.BasicAuth(proxy.user, proxy.password) if proxy.user else None
+    return URL(proxy.url), auth
+
+
+class _BrokenConnection(Exception):
+    """A broken connection in a shape that aiohttp does not resend by itself."""
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    # aiohttp quietly repeats an idempotent request whose connection broke. That
+    # second request would pass no pacer and stand in no journal.
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _BrokenConnection(str(error) or "server disconnected") from error
+
+
+async def _read_reply(
+    response: aiohttp.ClientResponse, keep: tuple[str, ...], limit: int
+) -> Reply:
+    headers = response.headers
+    return Reply(
+        status=response.status,
+        body=await _read_body(response, limit),
+        request_id=_clean(headers.get("X-Request-Id", "")),
+        retry_after=parse_retry_after(headers.get("Retry-After"), datetime.now(UTC)),
+        date=headers.get("Date", ""),
+        kept=tuple(headers.get(name, "") for name in keep),
+    )
+
+
+def _clean(text: str) -> str:
+    """Return text from outside as it can be written down: short, and whole."""
+    return text[:_TEXT_LIMIT].encode("utf-8", "replace").decode()
+
+
+async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    length = response.content_length
+    if length is not None and length <= limit:
+        return await response.read()
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size >= limit:
+            response.close()
+            break
+    return b"".join(parts)[:limit]
+
+
+# The first kind that fits; aiohttp's tree has some below others.
+_TROUBLES: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientProxyConnectionError, "proxy"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientConnectorError, "connect"),
+    (aiohttp.ConnectionTimeoutError, "connect"),
+    (TimeoutError, "timeout"),
+)
+_MAY_HAVE_ARRIVED = frozenset({"timeout", "reset"})
+
+
+def _reply_of_trouble(error: Exception) -> Reply:
+    name, detail = _name_trouble(error), str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        detail = f"the proxy answered {error.status} {error.message}".strip()
+    if name == "timeout":
+        detail = "no answer within --timeout"
+    sent = name in _MAY_HAVE_ARRIVED
+    return Reply(None, error=name, detail=_clean(detail), sent=sent)
+
+
+def _name_trouble(error: Exception) -> str:
+    if isinstance(
+        error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError
+    ):
+        return _tls_trouble(error)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return "proxy_login" if error.status == 407 else "proxy"
+    return next((name for kind, name in _TROUBLES if isinstance(error, kind)), "reset")
+
+
+# OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID, _HOSTNAME_MISMATCH
+# and _IP_ADDRESS_MISMATCH.
+_BY_VERIFY_CODE = {
+    9: "tls_expired",
+    10: "tls_expired",
+    62: "tls_host",
+    64: "tls_host",
+}
+
+
+def _tls_trouble(error: Exception) -> str:
+    inner: Exception = getattr(error, "certificate_error", None) or error
+    inner = getattr(inner, "os_error", None) or inner
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(inner.verify_code, "tls")
+    return "no_tls" if isinstance(inner, ssl.SSLError) else "tls"
+
+
+def make_ssl_context(ca_cert: Path | None) -> ssl.SSLContext:
+    """
+    Return what verifies certificates: the system's authorities, and one more.
+
+    Args:
+        ca_cert: PEM file of further certificates to trust, or None.
+
+    Raises:
+        UsageError: the file cannot be read or holds no certificate.
+    """
+    context = ssl.create_default_context()
+    if ca_cert is None:
+        return context
+    try:
+        context.load_verify_locations(cafile=ca_cert)
+    except ssl.SSLError:
+        raise UsageError(
+            f"--ca-cert {ca_cert} holds no certificate",
+            hint="It must be a PEM file: -----BEGIN CERTIFICATE----- and so on.",
+        ) from None
+    except OSError as error:
+        raise UsageError(f"--ca-cert {ca_cert}: {error.strerror}") from None
+    return context
+
+
+@asynccontextmanager
+async def open_transport(
+    *,
+    concurrency: int,
+    patience: float,
+    ssl_context: ssl.SSLContext,
+    proxy_for: ProxyFor,
+) -> AsyncIterator[Transport]:
+    """
+    Open a transport whose connections are kept until the block ends.
+
+    Args:
+        concurrency: the most connections at once.
+        patience: seconds a request may take, connecting included.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=concurrency,
+        keepalive_timeout=_IDLE_SECONDS,
+        ttl_dns_cache=300,
+        ssl=ssl_context,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=patience),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={
+            "Content-Type": "application/json",
+            "User-Agent": "batch-updater",
+        },
+        middlewares=(_send_once,),
+    ) as session:
+        yield Transport(session, proxy_for)
