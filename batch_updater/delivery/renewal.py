@@ -14,7 +14,6 @@ from batch_updater.frs.sending import TryAgain
 Answer = TypeVar("Answer")
 
 _LATER = "Try again later with resume; what was sent is recorded."
-_LEAST_PAUSE = 0.5  # seconds: a credential that is issued with no life left
 
 
 class Renewable(Protocol):
@@ -121,11 +120,11 @@ class Renewal:
             await self._gate.sleep(delay)
         raise self._gate.reason
 
-    async def _keep_fresh(self) -> None:
+    async def _keep_fresh(self, least_pause: float) -> None:
         attempt = 0
         while True:
             pause = self._retry.backoff(attempt, None, self._chance) if attempt else 0
-            await asyncio.sleep(max(self._auth.until_look(), pause, _LEAST_PAUSE))
+            await asyncio.sleep(max(self._auth.until_look(), pause, least_pause))
             if not self._auth.due():
                 continue
             try:
@@ -140,9 +139,14 @@ class Renewal:
                 return
 
     @asynccontextmanager
-    async def kept_fresh(self) -> AsyncIterator[None]:
-        """Renew before the end of credentials, and when a file changes."""
-        keeper = asyncio.create_task(self._keep_fresh())
+    async def kept_fresh(self, least_pause: float = 0.5) -> AsyncIterator[None]:
+        """
+        Renew before the end of credentials, and when a file changes.
+
+        Args:
+            least_pause: seconds between two renewals, however short a life is.
+        """
+        keeper = asyncio.create_task(self._keep_fresh(least_pause))
         try:
             yield
         finally:

@@ -1,0 +1,139 @@
+"""Renewal: one for all, never twice for nothing, and in time."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.renewal import Renewal
+from batch_updater.delivery.retry import RetryPolicy
+from batch_updater.errors import Interrupted, RunRefused, RunStopped
+from batch_updater.frs.sending import TryAgain
+
+AT_ONCE = RetryPolicy(max_attempts=4, base=0.0)
+BUSY = TryAgain("IAM is busy")
+NO = RunRefused("the password is wrong")
+
+
+class Credentials:
+    """Credentials whose renewals end as planned: True, False, or what is raised."""
+
+    def __init__(self, *plan: bool | Exception) -> None:
+        self.version = 0
+        self.plan = list(plan)
+        self.asked = 0
+        self.is_due = False
+
+    async def renew(self) -> bool:
+        self.asked += 1
+        await asyncio.sleep(0)
+        step = self.plan.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        self.version += step
+        return step
+
+    def due(self) -> bool:
+        return self.is_due and bool(self.plan)
+
+    def until_look(self) -> float:
+        return 0.0
+
+
+def make(*plan: bool | Exception) -> tuple[Credentials, Renewal, Gate]:
+    credentials, gate = Credentials(*plan), Gate()
+    return credentials, Renewal(credentials, gate, AT_ONCE, Random(1)), gate
+
+
+async def test_many_refusals_renew_once() -> None:
+    """However many rows met the old token's end, there is one request for a new one."""
+    credentials, renewal, gate = make(True)
+    async with asyncio.TaskGroup() as group:
+        renewals = [group.create_task(renewal.renew(0)) for _ in range(50)]
+    assert all(each.result() for each in renewals)
+    assert (credentials.asked, renewal.version, gate.closed) == (1, 1, False)
+
+
+async def test_fresh_credentials_that_are_refused_are_not_renewed() -> None:
+    """A second refusal with nothing accepted in between means that renewing is no cure."""
+    credentials, renewal, _ = make(True, True)
+    assert await renewal.renew(0)
+    assert not await renewal.renew(1)
+    assert credentials.asked == 1
+
+
+async def test_accepted_credentials_may_end_again_and_again() -> None:
+    """A run outlives any number of tokens, as long as each was good for something."""
+    credentials, renewal, _ = make(True, True, True)
+    for version in range(3):
+        renewal.accepted(version)
+        assert await renewal.renew(version)
+    assert credentials.asked == 3
+
+
+async def test_no_other_credentials() -> None:
+    """When the source has nothing new, the caller says why the run ends."""
+    _, renewal, gate = make(False)
+    assert not await renewal.renew(0)
+    assert not gate.closed
+
+
+async def test_a_refusal_of_the_source_closes_the_gate() -> None:
+    """IAM's own reason stands, and nobody asks again: wrong passwords lock accounts."""
+    credentials, renewal, gate = make(NO, True)
+    async with asyncio.TaskGroup() as group:
+        renewals = [group.create_task(renewal.renew(0)) for _ in range(20)]
+    assert not any(each.result() for each in renewals)
+    assert gate.reason is NO
+    assert credentials.asked == 1
+
+
+async def test_a_source_that_is_busy_is_asked_again() -> None:
+    """A bad moment of IAM costs the rows that wait for it nothing but time."""
+    credentials, renewal, gate = make(BUSY, BUSY, True)
+    assert await renewal.renew(0)
+    assert (credentials.asked, gate.closed) == (3, False)
+
+
+async def test_a_source_that_stays_busy_ends_the_run() -> None:
+    """After max_attempts the run ends with the source's own words."""
+    _, renewal, gate = make(*[BUSY] * 9)
+    assert not await renewal.renew(0)
+    assert isinstance(gate.reason, RunRefused)
+    assert gate.reason.message == "IAM is busy"
+
+
+async def test_signing_in_stops_with_the_run() -> None:
+    """A signal while IAM is busy ends the waiting with the signal's own reason."""
+    credentials, renewal, gate = make(BUSY)
+    gate.close(Interrupted(2))
+    with pytest.raises(RunStopped, match="SIGINT"):
+        await renewal.sign_in()
+    assert credentials.asked == 0
+
+
+async def test_signing_in_is_refused() -> None:
+    """What the source refuses at the start is raised as it is."""
+    _, renewal, _ = make(NO)
+    with pytest.raises(RunRefused, match="password"):
+        await renewal.sign_in()
+
+
+async def test_kept_fresh_until_refused() -> None:
+    """What is due is renewed in the background; a refusal is told once and ends it."""
+    told: list[str] = []
+    heard = asyncio.Event()
+    credentials, gate = Credentials(True, BUSY, True, NO, True), Gate()
+
+    def notify(said: str) -> None:
+        told.append(said)
+        heard.set()
+
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), notify)
+    credentials.is_due = True
+    async with renewal.kept_fresh(least_pause=0.0):
+        await asyncio.wait_for(heard.wait(), 10)
+    assert (credentials.asked, renewal.version) == (4, 2)
+    assert told == ["credentials are not renewed: the password is wrong"]
+    assert not gate.closed, "the old ones still hold"
