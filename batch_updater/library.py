@@ -16,7 +16,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.secrets import TOKEN_VARIABLE
 from batch_updater.config.settings import Resolved, Settings, resolve
@@ -74,7 +74,7 @@ def run(
     job = Job(
         settings=resolved.settings,
         texts=resolved.texts,
-        connection=make_connection(resolved),
+        connection=connect_to_face_set(resolved),
         inputs=resolve_inputs([str(name) for name in names], resolved.settings.format),
     )
     summary = asyncio.run(_execute(job))
@@ -143,7 +143,7 @@ async def update_faces(
             one that says `unprocessed`.
     """
     resolved = _resolve(token, settings)
-    options, connection = resolved.settings, make_connection(resolved)
+    options, connection = resolved.settings, connect_to_face_set(resolved)
     gate = Gate()
     async with open_outlet(options, connection, Signals(gate)) as outlet:
         declared = dict((await outlet.ask_face_set()).fields)

@@ -51,12 +51,21 @@ class Outlet:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(_PATIENCE, self.signals.notify, said)
         try:
-            await self.renewal.sign_in()
-            self.client.project_id = await self._project()
+            await self.sign_in()
             name = self.settings.face_set or ""
             return await show_face_set(self.client, name, self._caller())
         finally:
             timer.cancel()
+
+    async def sign_in(self) -> None:
+        """
+        Get the first credentials, and the project's id where it is not said.
+
+        Raises:
+            RunRefused: they cannot be had; UsageError: there is no one project.
+        """
+        await self.renewal.sign_in()
+        self.client.project_id = await self._project()
 
     async def _project(self) -> str:
         known = self.client.project_id or self.auth.project_id

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batch_updater.cli.run import open_inputs, resolve_arguments
 from batch_updater.cli.show import print_config, print_json, survey_lines
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
@@ -39,7 +39,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
-    connection = make_connection(resolved)
+    connection = connect_to_face_set(resolved)
     signals = Signals(Gate())
     async with open_outlet(resolved.settings, connection, signals) as outlet:
         return dict((await outlet.ask_face_set()).fields)

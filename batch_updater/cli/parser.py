@@ -56,6 +56,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_retry(commands)
     _add_results(commands)
+    _add_doctor(commands)
     _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
@@ -111,6 +112,18 @@ def _add_results(commands: Any) -> None:
     command.add_argument("--face", metavar="ID", help="the face's id")
     _add_options(command, ("output",), without={"run-dir", "progress"})
     command.set_defaults(command=_later("results", "results"))
+
+
+def _add_doctor(commands: Any) -> None:
+    command = _command(
+        commands, "doctor", "whether a run would be let in, and what is in its way"
+    )
+    _add_options(command, ("target",))
+    _add_options(command, ("retry",), without={"max-attempts", "max-elapsed"})
+    unused = {"run-dir", "progress", "results-format", "include-values"}
+    _add_options(command, ("output", "credentials"), without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("doctor", "doctor"))
 
 
 def _add_emulator(commands: Any, *, flags: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_json, print_summary
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.files.journal import Journal, locked
@@ -87,7 +87,7 @@ def _job(manifest: Manifest, resolved: Resolved, pending: Selection) -> Job:
     return Job(
         settings=resolved.settings,
         texts=resolved.texts,
-        connection=make_connection(resolved),
+        connection=connect_to_face_set(resolved),
         inputs=manifest.inputs,
         pending=pending,
     )

@@ -18,7 +18,7 @@ from batch_updater.cli.show import (
     print_json,
     print_summary,
 )
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.delivery.gate import Gate
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         print_config(resolved)
         return 0
-    connection = make_connection(resolved)
+    connection = connect_to_face_set(resolved)
     with open_inputs(arguments.inputs, resolved) as inputs:
         job = Job(
             settings=resolved.settings,

@@ -45,13 +45,18 @@ class Connection:
     proxy_for: ProxyFor = field(repr=False)
 
 
-def make_connection(resolved: Resolved) -> Connection:
-    """Return the connection; UsageError names the setting that is missing."""
-    settings, environ = resolved.settings, resolved.environ
-    if not settings.face_set:
+def connect_to_face_set(resolved: Resolved) -> Connection:
+    """Return the connection of a command that is about one face set."""
+    if not resolved.settings.face_set:
         raise UsageError(
             "no face set is given", hint="Say which one with --face-set NAME."
         )
+    return make_connection(resolved)
+
+
+def make_connection(resolved: Resolved) -> Connection:
+    """Return the connection; UsageError names the setting that is missing."""
+    settings, environ = resolved.settings, resolved.environ
     endpoint = _endpoint(settings, environ)
     secrets = read_secrets(environ)
     found = find_profile(environ) if _needs_profile(settings, secrets) else None

@@ -76,7 +76,9 @@ class Ways:
         token = self.secrets.token
         if self.token_file and (self.token_file_first or not token):
             return InFile(self.token_file, read_token)
-        return Given(Token(check_secret(token, TOKEN_VARIABLE))) if token else None
+        if not token:
+            return None
+        return Given(Token(check_secret(token, TOKEN_VARIABLE)), TOKEN_VARIABLE)
 
     def _key(self) -> Source | None:
         said = self.secrets
@@ -88,7 +90,7 @@ class Ways:
             check_secret(said.secret_key, "HUAWEICLOUD_SDK_SK", "secret key"),
             said.security_token.strip(),
         )
-        return Given(SigningKey(key))
+        return Given(SigningKey(key), "HUAWEICLOUD_SDK_AK")
 
     def _profile_key(self) -> Source | None:
         if self.profile is None:

@@ -14,6 +14,7 @@ from batch_updater.frs.credentials import (
     Credential,
     Issued,
     Password,
+    SigningKey,
     Token,
     check_secret,
 )
@@ -27,7 +28,7 @@ _MARGIN = 0.25  # of a short life
 
 
 class Source(Protocol):
-    """A place that credentials come from."""
+    """A place that credentials come from; its str says which, for people."""
 
     async def fetch(self, send: Send) -> Issued:
         """
@@ -44,9 +45,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A credential given once, for example in the environment."""
+    """
+    A credential given once.
+
+    Args:
+        where: what gave it, such as the name of a variable.
+    """
 
     credential: Credential
+    where: str = "given"
 
     async def fetch(self, send: Send) -> Issued:
         """Return the one there is."""
@@ -55,6 +62,9 @@ class Given:
     def changed(self) -> bool:
         """Return False: nobody can change it."""
         return False
+
+    def __str__(self) -> str:
+        return f"{self.credential.kind} of {self.where}"
 
 
 class InFile:
@@ -84,6 +94,9 @@ class InFile:
         """Return whether the file is another one than the one that was read."""
         return _stamp(self._path) != self._stamp
 
+    def __str__(self) -> str:
+        return f"{self._credential.kind} in {self._path}"
+
 
 def _stamp(path: Path) -> tuple[int, ...]:
     try:
@@ -109,6 +122,10 @@ class Login:
         """Return False: tokens have an end, and that is known."""
         return False
 
+    def __str__(self) -> str:
+        who = f"{self.password.user} of {self.password.domain}"
+        return f"token for IAM user {who} from {self.endpoint}"
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -123,6 +140,9 @@ class Machine:
     def changed(self) -> bool:
         """Return False: keys have an end, and that is known."""
         return False
+
+    def __str__(self) -> str:
+        return f"temporary access key from {self.endpoint}"
 
 
 class Auth:
@@ -156,6 +176,11 @@ class Auth:
         if self._credential is None:
             raise RuntimeError("nobody has signed in yet")
         return self._credential
+
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed, so that this machine's clock matters."""
+        return isinstance(self._credential, SigningKey)
 
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str

@@ -3,7 +3,7 @@
 from yarl import URL
 
 from batch_updater.frs.auth import Auth
-from batch_updater.frs.protocol import face_set_path, faces_path
+from batch_updater.frs.protocol import face_set_path, face_sets_path, faces_path
 from batch_updater.frs.sending import Send
 from batch_updater.models import Reply
 
@@ -36,6 +36,10 @@ class FrsClient:
         """GET a face set: its declared fields, and proof that we may ask."""
         url = self._url(face_set_path(self.project_id, face_set_name))
         return await self._call("GET", url, None)
+
+    async def show_face_sets(self) -> Reply:
+        """GET all face sets of the project."""
+        return await self._call("GET", self._url(face_sets_path(self.project_id)), None)
 
     def _url(self, path: str) -> URL:
         return URL(self._endpoint + path, encoded=True)

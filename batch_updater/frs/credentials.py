@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from yarl import URL
 
@@ -16,6 +16,8 @@ _CONTENT = {"Content-Type": "application/json"}
 class Credential(Protocol):
     """What proves who sends a request."""
 
+    kind: ClassVar[str]
+
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
     ) -> Mapping[str, str]:
@@ -26,6 +28,7 @@ class Credential(Protocol):
 class Token:
     """A project-scoped IAM token (facts page, section 5.1)."""
 
+    kind: ClassVar[str] = "token"
     value: str = field(repr=False)
     _headers: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
@@ -43,6 +46,7 @@ class Token:
 class SigningKey:
     """An access key, permanent or temporary, that signs each request (section 5.2)."""
 
+    kind: ClassVar[str] = "access key"
     key: AccessKey
 
     def headers(

@@ -34,9 +34,14 @@ class FaceSet:
     capacity: int
 
 
+def face_sets_path(project_id: str) -> str:
+    """Return the path of all face sets of a project."""
+    return f"/v2/{quote(project_id, safe='')}/face-sets"
+
+
 def face_set_path(project_id: str, face_set_name: str) -> str:
     """Return the path of one face set."""
-    return f"/v2/{quote(project_id, safe='')}/face-sets/{quote(face_set_name, safe='')}"
+    return f"{face_sets_path(project_id)}/{quote(face_set_name, safe='')}"
 
 
 def faces_path(project_id: str, face_set_name: str) -> str:
@@ -112,6 +117,19 @@ def read_face_set(body: bytes) -> FaceSet | None:
         face_number=_number(info.get("face_number")),
         capacity=_number(info.get("face_set_capacity")),
     )
+
+
+def read_face_set_names(body: bytes) -> list[str] | None:
+    """Return the names in a ShowAllFaceSets reply (API page 0032), or None."""
+    answer = read_json(body)
+    listed = answer.get("face_sets_info") if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        return None
+    return [str(each["face_set_name"]) for each in listed if _has_name(each)]
+
+
+def _has_name(info: object) -> bool:
+    return isinstance(info, dict) and bool(info.get("face_set_name"))
 
 
 def _read_types(declared: object) -> dict[str, FieldType]:

@@ -157,7 +157,7 @@ def _verdict_by_status(status: int) -> Verdict:
     return _verdict_of_unknown(status)
 
 
-_SKEW_WORTH_SAYING = 60.0  # seconds; signatures hold for 15 minutes either way
+SKEW_WORTH_SAYING = 60.0  # seconds; signatures hold for 15 minutes either way
 _TOLD_BY_CLOCK = ("0301", "0303", ".401")  # the ends of codes that time may explain
 
 
@@ -172,7 +172,7 @@ def clock_remark(judgement: Judgement, reply: Reply, now: datetime) -> str:
     skew = clock_skew(reply, now)
     if not judgement.code.endswith(_TOLD_BY_CLOCK) or skew is None:
         return ""
-    if abs(skew) < _SKEW_WORTH_SAYING:
+    if abs(skew) < SKEW_WORTH_SAYING:
         return ""
     how = "ahead of" if skew > 0 else "behind"
     return (

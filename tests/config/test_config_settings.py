@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set, make_connection
 from batch_updater.config.mapping_file import column_mapping, read_mapping
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Texts, check_table, resolve
@@ -316,7 +316,7 @@ def test_a_connection_names_what_is_missing(missing: str, said: str) -> None:
     if missing == "project-id":  # a region alone would be enough to look it up
         flags = {**flags, "region": (), "endpoint": ("https://frs.example.com",)}
     with pytest.raises(UsageError) as caught:
-        make_connection(resolve(flags, {TOKEN: CANARY}))
+        connect_to_face_set(resolve(flags, {TOKEN: CANARY}))
     assert said in caught.value.hint
 
 
