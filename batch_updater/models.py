@@ -46,6 +46,7 @@ class Verdict(StrEnum):
     RETRY = "retry"
     THROTTLED = "throttled"
     RENEW_CREDENTIALS = "renew_credentials"
+    SETTLE = "settle"
     FAIL_ROW = "fail_row"
     STOP_RUN = "stop_run"
 

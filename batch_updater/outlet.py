@@ -108,7 +108,9 @@ class Outlet:
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(
-        max_attempts=settings.max_attempts, max_elapsed=settings.max_elapsed
+        max_attempts=settings.max_attempts,
+        max_elapsed=settings.max_elapsed,
+        settle=settings.settle,
     )
 
 

@@ -22,6 +22,7 @@ from batch_updater.config.parsing import (
     parse_max_errors,
     parse_name,
     parse_rate,
+    parse_same_failures,
     parse_share,
     parse_switch,
 )
@@ -256,6 +257,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TIME",
     ),
     Option(
+        name="settle",
+        group="retry",
+        help="time to wait for faces that do not exist, because they were just added",
+        parse=partial(parse_duration, zero=True),
+        default="0s",
+        metavar="TIME",
+    ),
+    Option(
         name="dry-run",
         group="safety",
         help="do everything up to the first update, then stop",
@@ -269,6 +278,14 @@ OPTIONS: tuple[Option, ...] = (
         help="stop when more rows than this have failed; 0 stops at the first",
         parse=parse_max_errors,
         metavar="N|N%",
+    ),
+    Option(
+        name="same-failures",
+        group="safety",
+        help="stop when the first N rows all fail with the same code",
+        parse=parse_same_failures,
+        default="50",
+        metavar="N|off",
     ),
     Option(
         name="max-duration",

@@ -28,7 +28,7 @@ class MaxErrors:
         return floor(round((self.share or 0.0) * rows, 6))
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, *, zero: bool = False) -> float:
     """Return seconds for 30s, 1.5h, 1h30m, 250ms; a bare number is seconds."""
     position, seconds = 0, 0.0
     while found := _PART.match(text, position):
@@ -36,7 +36,7 @@ def parse_duration(text: str) -> float:
             break  # 1h30: minutes or seconds?
         seconds += float(found[1]) * _UNITS[found[2] or "s"]
         position = found.end()
-    if position != len(text) or not 0 < seconds < inf:
+    if position != len(text) or not text or seconds == inf or not (seconds or zero):
         raise ValueError("give a time such as 30s, 5m or 1h30m")
     return seconds
 
@@ -67,6 +67,16 @@ def parse_max_errors(text: str) -> MaxErrors:
     if not 0 <= share <= 1:
         raise ValueError("give a number of rows, or a share from 0% to 100%")
     return MaxErrors(share=share)
+
+
+def parse_same_failures(text: str) -> int | None:
+    """Return a number of rows, or None for `off`."""
+    if text == "off":
+        return None
+    try:
+        return parse_count(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
 
 
 def parse_number(text: str) -> float:

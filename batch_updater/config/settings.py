@@ -60,8 +60,10 @@ class Settings:
     max_attempts: int
     max_elapsed: float
     timeout: float
+    settle: float
     dry_run: bool
     max_errors: MaxErrors | None
+    same_failures: int | None
     max_duration: float | None
     run_dir: Path | None
     progress: str

@@ -12,7 +12,6 @@ from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.errors import RunRefused
-from batch_updater.frs.codes import find_code
 from batch_updater.frs.verdicts import Judgement, clock_remark
 from batch_updater.models import Attempt, Reply, Result, Verdict
 
@@ -35,10 +34,11 @@ class Clock:
         return moment + self._offset
 
 
-# For answers that are not in the catalogue: most come from somebody else.
+# For codes that are not in the catalogue.
+_UNKNOWN = "a code that is not documented, judged by its HTTP status"
 _REMEDY = (
-    "check the token, --project-id, and --region or --endpoint: a proxy or another "
-    "service may have answered"
+    "check the credentials, --project-id, and --region or --endpoint; `batch-updater "
+    "explain` tells how such codes are taken"
 )
 
 
@@ -48,6 +48,7 @@ class Tries:
 
     attempts: list[Attempt] = field(default_factory=list)
     spent: float = 0.0
+    settled: float = 0.0
     ambiguous: bool = False
     gave_up: bool = False
     reply: Reply = field(default_factory=lambda: Reply(None))
@@ -143,7 +144,13 @@ class Caller:
                 self._pause_everyone(tries)
                 return tries.gave_up
             case Verdict.RETRY:
-                await self._back_off(tries)
+                attempt, asked = len(tries.attempts), tries.reply.retry_after
+                await self._wait(tries, self.retry.backoff(attempt, asked, self.chance))
+                return tries.gave_up
+            case Verdict.SETTLE:
+                pause = self.retry.settle_pause(tries.settled, self.chance)
+                tries.settled += pause or 0.0
+                await self._wait(tries, pause)
                 return tries.gave_up
 
     async def _renewal_fails(self, version: int, tries: Tries) -> bool:
@@ -161,21 +168,21 @@ class Caller:
         )
         tries.gave_up = not self.retry.allows(attempt, tries.spent)
 
-    async def _back_off(self, tries: Tries) -> None:
+    async def _wait(self, tries: Tries, delay: float | None) -> None:
         attempt = len(tries.attempts)
-        delay = self.retry.backoff(attempt, tries.reply.retry_after, self.chance)
-        tries.gave_up = not self.retry.allows(attempt, tries.spent, delay)
-        if not tries.gave_up:
-            tries.spent += delay
-            await self.gate.sleep(delay)
+        if delay is None or not self.retry.allows(attempt, tries.spent, delay):
+            tries.gave_up = True
+            return
+        tries.spent += delay
+        await self.gate.sleep(delay)
 
 
 def refusal(judgement: Judgement, reply: Reply) -> RunRefused:
     """Return the exception that ends a run on this judgement of a reply."""
-    entry = find_code(judgement.code)
+    entry = judgement.entry
     said = f"{judgement.code}: {judgement.message}".rstrip(": ")
-    meaning = f" ({entry.meaning})" if entry else ""
+    meaning = entry.meaning if entry else _UNKNOWN
     remedy = entry.remedy if entry else _REMEDY
     remark = clock_remark(judgement, reply, datetime.now(UTC))
     hint = f"{remedy[0].upper()}{remedy[1:]}. {remark}".rstrip()
-    return RunRefused(f"the service refuses the run: {said}{meaning}", hint=hint)
+    return RunRefused(f"the service refuses the run: {said} ({meaning})", hint=hint)

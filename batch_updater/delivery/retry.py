@@ -19,6 +19,8 @@ class RetryPolicy:
             nobody sends after a throttled reply.
         longest_wait: seconds; a Retry-After that asks for more is asked again
             after this long.
+        settle: seconds for which a face that does not exist is asked for again:
+            one that was just added takes a while to be seen.
     """
 
     max_attempts: int = 6
@@ -27,6 +29,7 @@ class RetryPolicy:
     cap: float = 30.0
     throttle_floor: float = 1.1
     longest_wait: float = 3600.0
+    settle: float = 0.0
 
     def backoff(self, attempt: int, retry_after: float | None, chance: Random) -> float:
         """
@@ -43,6 +46,20 @@ class RetryPolicy:
         """Return the seconds nobody may start after a throttled reply."""
         jitter = self._jitter(attempt, chance)
         return max(self.throttle_floor + jitter, self._asked(retry_after))
+
+    def settle_pause(self, settled: float, chance: Random) -> float | None:
+        """
+        Return the seconds until a missing face is asked for again; None: it fails.
+
+        About 1, 2, 4, ... seconds, the last one cut so that the time is used up.
+
+        Args:
+            settled: seconds that this row has waited so already.
+        """
+        left = self.settle - settled
+        if left <= 0:
+            return None
+        return min(left, (1.0 + settled) * chance.uniform(0.75, 1.25))
 
     def allows(self, attempt: int, spent: float, delay: float = 0.0) -> bool:
         """Return whether a row may be tried again after `attempt` attempts."""

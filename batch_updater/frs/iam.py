@@ -10,7 +10,6 @@ import orjson
 from yarl import URL
 
 from batch_updater.errors import RunRefused, UsageError
-from batch_updater.frs.codes import find_code
 from batch_updater.frs.credentials import Credential, Issued, Password, Token
 from batch_updater.frs.protocol import excerpt, parse_date, read_json
 from batch_updater.frs.sending import Send, TryAgain
@@ -142,14 +141,14 @@ def trouble(reply: Reply, where: str, hint: str) -> RunRefused | TryAgain:
 
 
 def _describe(judgement: Judgement) -> str:
-    entry = find_code(judgement.code)
+    entry = judgement.entry
     meaning = f" ({entry.meaning})" if entry else ""
     return f"{judgement.code}: {judgement.message}".rstrip(": ") + meaning
 
 
 def _hint(judgement: Judgement, fallback: str) -> str:
-    entry = find_code(judgement.code)
-    if entry is None:
+    entry = judgement.entry
+    if entry is None or judgement.code.startswith("HTTP."):  # those speak of FRS
         return fallback
     return f"{entry.remedy[0].upper()}{entry.remedy[1:]}. {fallback}"
 

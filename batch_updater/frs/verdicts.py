@@ -5,10 +5,14 @@ The service's tables and its samples disagree on statuses (FRS.0002 is 403 in on
 and 400 in the other), so a status decides only when the code is unknown.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from batch_updater.frs.codes import find_code
+from batch_updater.frs.catalogue.entry import ErrorCode
+from batch_updater.frs.catalogue.gateway import GATEWAY
+from batch_updater.frs.catalogue.iam import IAM
+from batch_updater.frs.codes import find_code, group_of
 from batch_updater.frs.protocol import (
     ServiceError,
     excerpt,
@@ -18,24 +22,30 @@ from batch_updater.frs.protocol import (
 )
 from batch_updater.models import ErrorClass, Reply, Verdict
 
-_RETRY_STATUSES = frozenset({408, 500, 502, 503, 504})
-_NOT_FRS_STATUSES = frozenset({403, 404, 405, 407})
 _MESSAGE_LIMIT = 500
 _CODE_LIMIT = 64
 _TRANSIENT = frozenset({Verdict.RETRY, Verdict.THROTTLED})
 
-# Texts behind "Incorrect IAM authentication information:" that a new token cures.
-_RENEWABLE = ("token expires", "decrypt token fail", "signature expired")
+# One condition with three spellings: UpdateFace's sample says 0303, the error table
+# 0403, and the text is the same.
+_NO_SUCH_FACE = re.compile(r"face id is not exist", re.IGNORECASE)
+_MISSING_FACE = "FRS.0303"
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with the code and text it was read from."""
+    """
+    A verdict with the code and text it was read from.
+
+    Args:
+        entry: what the catalogue says of the code; None when it is unknown.
+    """
 
     verdict: Verdict
     code: str = ""
     message: str = ""
     request_id: str = ""
+    entry: ErrorCode | None = field(default=None, compare=False, repr=False)
 
     @property
     def error_class(self) -> ErrorClass | None:
@@ -62,15 +72,15 @@ def _judge_success(body: bytes) -> Judgement:
         return _SUCCESS
     if number is not None:
         said = f"200 with face_number {number}"
-        return Judgement(Verdict.FAIL_ROW, "REPLY.FACE_NUMBER", said)
+        return _judge_as("REPLY.FACE_NUMBER", said)
     error = read_error(body)
     if error:
         return _judge_code(error, 200)
     said = f"200 without face_number: {excerpt(body)}"
     # A page is no answer to one row: whoever sent it would send it for every row.
     page = body.lstrip().startswith(b"<")
-    verdict = Verdict.STOP_RUN if page else Verdict.FAIL_ROW
-    return Judgement(verdict, "REPLY.NOT_FRS", said)
+    judgement = _judge_as("REPLY.NOT_FRS", said)
+    return replace(judgement, verdict=Verdict.STOP_RUN) if page else judgement
 
 
 def judge_face_set(reply: Reply) -> Judgement:
@@ -83,78 +93,49 @@ def judge_face_set(reply: Reply) -> Judgement:
 def judge_error(reply: Reply) -> Judgement:
     """Return what any reply other than a 200 means."""
     if reply.status is None:
-        return _judge_transport(reply)
+        return _judge_as(f"TRANSPORT.{reply.error.upper()}", reply.detail)
     error = read_error(reply.body)
     if error:
         return _judge_code(error, reply.status)
     said = excerpt(reply.body) or "empty body"
     message = f"HTTP {reply.status} without an error code: {said}"
-    return Judgement(_verdict_by_status(reply.status), f"HTTP.{reply.status}", message)
+    return _judge_as(f"HTTP.{reply.status}", message)
 
 
-def _judge_transport(reply: Reply) -> Judgement:
-    code = f"TRANSPORT.{reply.error.upper()}"
+def _judge_as(code: str, said: str) -> Judgement:
+    """Return the judgement of a code of our own."""
     entry = find_code(code)
-    verdict = entry.verdict if entry else Verdict.RETRY
-    return Judgement(verdict, code, reply.detail)
+    default = Verdict.RETRY if code.startswith("TRANSPORT.") else Verdict.FAIL_ROW
+    return Judgement(entry.verdict if entry else default, code, said, entry=entry)
 
 
 def _judge_code(error: ServiceError, status: int) -> Judgement:
-    verdict = _verdict_by_code(error, status)
+    entry = _find(error, status)
+    verdict = entry.verdict if entry else verdict_of_unknown(error.code, status)
     message = error.message[:_MESSAGE_LIMIT]
-    return Judgement(verdict, error.code[:_CODE_LIMIT], message, error.request_id)
+    code = error.code[:_CODE_LIMIT]
+    return Judgement(verdict, code, message, error.request_id, entry)
 
 
-def _verdict_by_code(error: ServiceError, status: int) -> Verdict:
-    prefix, _, number = error.code.partition(".")
-    if prefix in {"APIG", "APIGW"}:
-        return _verdict_of_gateway(number, error.message, status)
-    entry = find_code(error.code)
-    if entry:
-        return entry.verdict
-    if prefix == "IAM":
-        return _verdict_of_iam(status)
-    return _verdict_of_unknown(status)
+def _find(error: ServiceError, status: int) -> ErrorCode | None:
+    if error.code.startswith("FRS.") and _NO_SUCH_FACE.search(error.message):
+        return find_code(_MISSING_FACE)
+    return find_code(error.code, error.message, status)
 
 
-def _verdict_of_gateway(number: str, message: str, status: int) -> Verdict:
-    entry = find_code(f"APIGW.{number}")
-    if entry is None:
-        return _verdict_by_status(status)
-    if number == "0301":
-        return _verdict_of_credentials(message)
-    # 0201 is a bad request or a backend that failed, and 0103 to 0105 are 400 at
-    # one gateway and 500 at the other: there the status tells them apart.
-    if number in {"0103", "0104", "0105", "0201"} and status >= 500:
-        return Verdict.RETRY
-    return entry.verdict
-
-
-def _verdict_of_credentials(message: str) -> Verdict:
-    renewable = any(text in message for text in _RENEWABLE)
-    return Verdict.RENEW_CREDENTIALS if renewable else Verdict.STOP_RUN
-
-
-def _verdict_of_iam(status: int) -> Verdict:
+def verdict_of_unknown(code: str, status: int) -> Verdict:
+    """Return what a code that the catalogue does not hold means with this status."""
+    group = group_of(code)
+    if group is GATEWAY:
+        entry = find_code(f"HTTP.{status}")
+        return entry.verdict if entry else Verdict.FAIL_ROW
     if status == 429:
         return Verdict.THROTTLED
-    return Verdict.RETRY if status >= 500 else Verdict.STOP_RUN
-
-
-def _verdict_of_unknown(status: int) -> Verdict:
-    if status == 401:
-        return Verdict.RENEW_CREDENTIALS
-    if status == 429:
-        return Verdict.THROTTLED
-    return Verdict.RETRY if status >= 500 else Verdict.FAIL_ROW
-
-
-def _verdict_by_status(status: int) -> Verdict:
-    if status in _RETRY_STATUSES:
+    if status >= 500:
         return Verdict.RETRY
-    if status in _NOT_FRS_STATUSES or 200 <= status < 400:
+    if group is IAM:
         return Verdict.STOP_RUN
-    return _verdict_of_unknown(status)
+    return Verdict.RENEW_CREDENTIALS if status == 401 else Verdict.FAIL_ROW
 
 
 SKEW_WORTH_SAYING = 60.0  # seconds; signatures hold for 15 minutes either way

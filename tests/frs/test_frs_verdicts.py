@@ -7,13 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_updater.frs.codes import (
-    FRS_CODES,
-    GATEWAY_CODES,
-    IAM_CODES,
-    OWN_CODES,
-    find_code,
-)
+from batch_updater.frs.catalogue.gateway import GATEWAY
+from batch_updater.frs.catalogue.iam import IAM
+from batch_updater.frs.catalogue.service import SERVICE
 from batch_updater.frs.verdicts import Judgement, judge, judge_error
 from batch_updater.models import ErrorClass, Reply, Verdict
 
@@ -22,6 +18,7 @@ MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROW, STOP, RETRY = Verdict.FAIL_ROW, Verdict.STOP_RUN, Verdict.RETRY
 SLOW, RENEW, OK = Verdict.THROTTLED, Verdict.RENEW_CREDENTIALS, Verdict.SUCCESS
+SETTLE = Verdict.SETTLE
 
 
 def answer(status: int, content: Any) -> Reply:
@@ -61,18 +58,21 @@ FRS_TABLE = [
     ("FRS.0203", 400, STOP),
     ("FRS.0301", 400, ROW),
     ("FRS.0302", 400, STOP),
-    ("FRS.0303", 400, ROW),
+    ("FRS.0303", 400, SETTLE),
     ("FRS.0304", 400, ROW),
     ("FRS.0305", 400, ROW),
     ("FRS.0306", 403, ROW),
     ("FRS.0401", 400, ROW),
     ("FRS.0402", 400, ROW),
-    ("FRS.0403", 400, ROW),
+    ("FRS.0403", 400, SETTLE),
     ("FRS.0404", 400, ROW),
     ("FRS.0407", 400, ROW),
     ("FRS.0501", 400, ROW),
     ("FRS.0701", 400, ROW),
     ("FRS.0707", 400, ROW),
+    ("FRS.0708", 400, ROW),
+    ("FRS.0709", 400, ROW),
+    ("FRS.0861", 400, ROW),
     ("FRS.0851", 400, ROW),
     ("FRS.9999", 400, ROW),
     ("FRS.9999", 403, ROW),
@@ -144,6 +144,12 @@ CREDENTIALS_TABLE = [
 ]
 
 IAM_TABLE = [
+    ("IAM.400", 400, STOP),
+    ("IAM.401", 401, STOP),
+    ("IAM.403", 403, STOP),
+    ("IAM.404", 404, STOP),
+    ("IAM.429", 429, SLOW),
+    ("IAM.500", 500, RETRY),
     ("IAM.0001", 401, STOP),
     ("IAM.0002", 403, STOP),
     ("IAM.0003", 403, STOP),
@@ -213,36 +219,35 @@ def test_the_nested_envelope(code: int, status: int, verdict: Verdict) -> None:
 def test_every_catalogued_code_is_in_the_tables() -> None:
     """The tables above leave out no entry of the catalogue."""
     judged = {code for code, _, _ in FRS_TABLE + IAM_TABLE}
-    assert {entry.code for entry in (*FRS_CODES, *IAM_CODES)} <= judged
+    assert {entry.code for entry in (*SERVICE.entries, *IAM.entries)} <= judged
     numbers = {number for number, _, _ in GATEWAY_TABLE} | {"0301"}
-    assert {entry.code for entry in GATEWAY_CODES} <= numbers
-
-
-def test_the_catalogue_has_no_code_twice_and_no_empty_advice() -> None:
-    """Each code has one entry, with a meaning and something to do."""
-    entries = (*FRS_CODES, *GATEWAY_CODES, *IAM_CODES, *OWN_CODES)
-    codes = [entry.code for entry in entries]
-    assert len(codes) == len(set(codes))
-    assert all(entry.meaning and entry.remedy for entry in entries)
+    assert {entry.code for entry in GATEWAY.entries} <= numbers
+    texts = [text.lower() for text, _ in CREDENTIALS_TABLE]
+    for entry in GATEWAY.entries:
+        assert any(entry.phrase in text for text in texts), entry
 
 
 @pytest.mark.parametrize(
-    ("code", "found"),
+    ("code", "message"),
     [
-        ("FRS.0303", "FRS.0303"),
-        ("APIG.0308", "0308"),
-        ("APIGW.0308", "0308"),
-        ("0308", None),
-        ("FRS.0308", None),
-        ("APIGW.", None),
-        ("", None),
-        ("TRANSPORT.TLS", "TRANSPORT.TLS"),
+        ("FRS.0303", ""),
+        ("FRS.0403", "whatever"),
+        ("FRS.0401", "The face id is not exist, checkout your input."),
+        ("FRS.9999", "the FACE ID IS NOT EXIST"),
     ],
 )
-def test_finding_codes(code: str, found: str | None) -> None:
-    """A code is found as the service writes it, gateway codes by either prefix."""
-    entry = find_code(code)
-    assert (entry.code if entry else None) == found
+def test_a_missing_face_is_one_condition(code: str, message: str) -> None:
+    """Either code, or the text with any code of FRS; permanent unless waited for."""
+    judgement = judge(frs(code, 400, message))
+    assert (judgement.verdict, judgement.code) == (SETTLE, code)
+    assert judgement.error_class is ErrorClass.PERMANENT
+    assert judgement.entry is not None
+    assert "does not exist" in judgement.entry.meaning
+
+
+def test_the_text_of_a_missing_face_says_nothing_outside_frs() -> None:
+    """A gateway that repeats such a text is still judged by its own code."""
+    assert judge(frs("APIGW.0101", 404, "face id is not exist")).verdict is STOP
 
 
 @pytest.mark.parametrize(
@@ -293,7 +298,7 @@ def test_replies_without_a_code_go_by_their_status(
         ({}, ROW, "REPLY.NOT_FRS"),
         ([{"face_number": 1}], ROW, "REPLY.NOT_FRS"),
         (1, ROW, "REPLY.NOT_FRS"),
-        ({"error_code": "FRS.0303", "error_msg": "m"}, ROW, "FRS.0303"),
+        ({"error_code": "FRS.0303", "error_msg": "m"}, SETTLE, "FRS.0303"),
         ({"error_code": "FRS.0018", "error_msg": "m"}, RETRY, "FRS.0018"),
         ({"error_code": "FRS.9999", "error_msg": "m"}, ROW, "FRS.9999"),
     ],
@@ -351,6 +356,7 @@ def test_transport_trouble(error: str, verdict: Verdict) -> None:
         (RETRY, ErrorClass.TRANSIENT),
         (SLOW, ErrorClass.TRANSIENT),
         (ROW, ErrorClass.PERMANENT),
+        (SETTLE, ErrorClass.PERMANENT),
         (STOP, ErrorClass.PERMANENT),
         (RENEW, ErrorClass.PERMANENT),
     ],
