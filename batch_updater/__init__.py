@@ -12,6 +12,7 @@ from batch_updater.version import __version__
 if TYPE_CHECKING:
     from batch_updater.errors import (
         BatchUpdaterError,
+        CircuitOpen,
         InputError,
         RunDirectoryError,
         RunRefused,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchUpdaterError",
+    "CircuitOpen",
     "FaceUpdate",
     "InputError",
     "Outcome",
@@ -44,6 +46,7 @@ __all__ = [
 _ROOMS = {
     "errors": (
         "BatchUpdaterError",
+        "CircuitOpen",
         "InputError",
         "RunDirectoryError",
         "RunRefused",

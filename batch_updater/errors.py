@@ -10,6 +10,7 @@ A failed row is data (a Result); only these are exceptions:
     └── RunStopped                a run that began and did not end by itself
         ├── RunRefused        3   the service refuses every row
         ├── TooManyErrors     4   --max-errors
+        ├── CircuitOpen       4   --same-failures
         ├── JournalFailed     4   an outcome could not be written down
         ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration
@@ -85,6 +86,13 @@ class TooManyErrors(RunStopped):
 
     exit_code = 4
     name = "too_many_errors"
+
+
+class CircuitOpen(RunStopped):
+    """The first rows all failed the same way, as --same-failures watches for."""
+
+    exit_code = 4
+    name = "circuit_open"
 
 
 class JournalFailed(RunStopped):

@@ -25,6 +25,7 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
+    CircuitOpen,
     JournalFailed,
     RunRefused,
     RunStopped,
@@ -43,7 +44,13 @@ from batch_updater.report.summary import Summary
 Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
 _STOPS: Mapping[str, type[RunStopped]] = {
     kind.name: kind
-    for kind in (RunRefused, TooManyErrors, JournalFailed, TimeWindowOver)
+    for kind in (
+        RunRefused,
+        TooManyErrors,
+        CircuitOpen,
+        JournalFailed,
+        TimeWindowOver,
+    )
 }
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
+from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
@@ -44,7 +45,12 @@ from batch_updater.models import FieldType, OnDuplicate, OnInvalid
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
-from batch_updater.upkeep import stop_on_errors, time_window, upkeep
+from batch_updater.upkeep import (
+    stop_on_errors,
+    stop_on_same_failures,
+    time_window,
+    upkeep,
+)
 from batch_updater.version import __version__
 from batch_updater.views import naming_trouble, write_views
 
@@ -118,7 +124,7 @@ async def execute(
             if settings.dry_run:
                 return None
             begun = _go_on(ready, job.resumed) if job.resumed else _begin(ready, held)
-            stop = await _deliver(begun.ready, outlet, begun.journal)
+            stop = await _deliver(begun, outlet)
             begun.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(begun.directory, begun.manifest, settings, stop)
 
@@ -265,11 +271,13 @@ def _created_at(job: Job) -> str:
     return format_time(datetime.now(UTC).timestamp())
 
 
-async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | None:
+async def _deliver(begun: _Begun, outlet: Outlet) -> Stop | None:
+    ready, journal, run_dir = begun.ready, begun.journal, begun.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(), int(pending.sum())
+    circuit = Circuit(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     async with (
         aclosing(read_in_thread(items)) as batches,
@@ -284,6 +292,8 @@ async def _deliver(ready: Ready, outlet: Outlet, journal: Journal) -> Stop | Non
                     journal.write(result)
                     tally.add(result)
                     stop_on_errors(tally, rows, gate, settings)
+                    left = rows - tally.total
+                    stop_on_same_failures(circuit, result, left, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)

@@ -1,13 +1,23 @@
 """What watches over a run while it goes on: journal, progress, limits, time."""
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from batch_updater.config.settings import Settings
+from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.gate import Gate
-from batch_updater.errors import JournalFailed, TimeWindowOver, TooManyErrors
+from batch_updater.errors import (
+    CircuitOpen,
+    JournalFailed,
+    TimeWindowOver,
+    TooManyErrors,
+)
 from batch_updater.files.journal import Journal
+from batch_updater.frs.codes import find_code
+from batch_updater.models import Result
 from batch_updater.report.progress import Progress, format_duration
 from batch_updater.report.summary import Tally
 
@@ -53,6 +63,26 @@ def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> N
     if limit is not None and tally.failed > limit.of(rows):
         said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
         gate.close(TooManyErrors(said, hint="failed.csv says why."))
+
+
+def stop_on_same_failures(
+    circuit: Circuit, result: Result, left: int, gate: Gate, run_dir: Path
+) -> None:
+    """Close the gate when the first rows all failed alike, and others are left."""
+    if circuit.opens(result) and left:
+        gate.close(_circuit_open(circuit.count, result, run_dir))
+
+
+def _circuit_open(rows: int, last: Result, run_dir: Path) -> CircuitOpen:
+    entry = find_code(last.error_code, last.error_msg, last.http_status)
+    meaning = entry.meaning if entry else "a code that is not documented"
+    advice = entry.remedy if entry else "look at the message in failed.csv"
+    words = ["batch-updater", "resume", str(run_dir), "--same-failures", "off"]
+    return CircuitOpen(
+        f"the first {rows:,} rows all failed with {last.error_code} ({meaning})",
+        hint=f"{advice[0].upper()}{advice[1:]}. To send the other rows all the same: "
+        + shlex.join(words),
+    )
 
 
 @contextmanager

@@ -191,13 +191,13 @@ def _summarise(
     )
 
 
-def _remedy(code: str, outcome: Outcome) -> str:
-    entry = find_code(code)
+def _remedy(code: str, first: Result) -> str:
+    if first.outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
+        return "mend these rows in invalid.csv"
+    entry = find_code(code, first.error_msg, first.http_status)
     if entry:
         return entry.remedy
-    if outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
-        return "mend these rows in invalid.csv"
-    return "send the failed rows again later with retry"
+    return "look the code up: it is not among those that this tool knows"
 
 
 # Flags that a run over failed.csv needs too. Those about the input's format are not

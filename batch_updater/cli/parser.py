@@ -22,6 +22,7 @@ _USAGE = {
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [flags]",
     "results": "%(prog)s RUN_DIR [--row N | --face ID] [flags]",
+    "explain": "%(prog)s [CODE] [flags]",
 }
 _TITLES = {
     "input": "input",
@@ -57,6 +58,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_retry(commands)
     _add_results(commands)
     _add_doctor(commands)
+    _add_explain(commands)
     _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
@@ -119,11 +121,35 @@ def _add_doctor(commands: Any) -> None:
         commands, "doctor", "whether a run would be let in, and what is in its way"
     )
     _add_options(command, ("target",))
-    _add_options(command, ("retry",), without={"max-attempts", "max-elapsed"})
+    _add_options(command, ("retry",), without={"max-attempts", "max-elapsed", "settle"})
     unused = {"run-dir", "progress", "results-format", "include-values"}
     _add_options(command, ("output", "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("doctor", "doctor"))
+
+
+def _add_explain(commands: Any) -> None:
+    command = _command(
+        commands,
+        "explain",
+        "what an error code means, what this tool does about it, what you should do",
+    )
+    command.add_argument(
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="such as FRS.0403 or APIGW.0301; all codes are listed without one",
+    )
+    unused = {"run-dir", "progress", "results-format", "include-values"}
+    _add_options(command, ("output",), without=unused)
+    command.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="output",
+        help="the same as --output json",
+    )
+    command.set_defaults(command=_later("explain", "explain"))
 
 
 def _add_emulator(commands: Any, *, flags: bool) -> None:

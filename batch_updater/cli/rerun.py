@@ -5,13 +5,14 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
-from batch_updater.config.settings import Resolved, resolve
+from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.files.journal import Journal, locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.intake.items import Selection
@@ -57,7 +58,8 @@ def _note_end(directory: RunDirectory, journal: Journal) -> None:
 
 def retry(arguments: argparse.Namespace) -> int:
     """Send the failed rows again, as a run of its own that names its parent."""
-    directory, manifest, resolved = _load(arguments)
+    # These rows have failed before, so that the first ones fail again says nothing.
+    directory, manifest, resolved = _load(arguments, {"same-failures": ("off",)})
     with locked(directory.journal, shared=True):  # a run that goes on may fail more
         failed = failed_rows(directory, manifest.layout)
     if not failed.any():
@@ -74,11 +76,15 @@ def _note(said: str, arguments: argparse.Namespace) -> None:
         print(said, file=sys.stderr)
 
 
-def _load(arguments: argparse.Namespace) -> tuple[RunDirectory, Manifest, Resolved]:
+def _load(
+    arguments: argparse.Namespace, instead: Texts = MappingProxyType({})
+) -> tuple[RunDirectory, Manifest, Resolved]:
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
     recorded = {k: v for k, v in manifest.settings.items() if k not in _NOT_INHERITED}
-    resolved = resolve(flags_of(arguments), os.environ, recorded=recorded)
+    resolved = resolve(
+        flags_of(arguments), os.environ, recorded={**recorded, **instead}
+    )
     check_unchanged(manifest.inputs)
     return directory, manifest, resolved
 

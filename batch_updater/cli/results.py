@@ -80,7 +80,7 @@ def _story(result: Result) -> Iterator[str]:
     if result.error_msg:
         said = result.error_code or f"{result.rule} ({result.column})"
         yield printable(f"  {said}: {result.error_msg}")
-    entry = find_code(result.error_code)
+    entry = find_code(result.error_code, result.error_msg, result.http_status)
     if entry:
         yield f"  do: {entry.remedy}"
     if result.ambiguous:

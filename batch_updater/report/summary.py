@@ -28,9 +28,14 @@ class Tally:
             self.throttled += attempt.status == 429
 
     @property
+    def total(self) -> int:
+        """Rows of which something is known."""
+        return self.outcomes.total()
+
+    @property
     def finished(self) -> int:
         """Rows that have an outcome and need not be sent again."""
-        return self.outcomes.total() - self.outcomes[Outcome.UNPROCESSED]
+        return self.total - self.outcomes[Outcome.UNPROCESSED]
 
     @property
     def failed(self) -> int:
@@ -216,8 +221,8 @@ class SummaryBuilder:
             self._errors[code, result.outcome] += 1
             self._first.setdefault((code, result.outcome), result)
 
-    def errors(self, remedy: Callable[[str, Outcome], str]) -> Iterator[ErrorCount]:
-        """Yield the errors, most frequent first; remedy goes by code and outcome."""
+    def errors(self, remedy: Callable[[str, Result], str]) -> Iterator[ErrorCount]:
+        """Yield the errors, most frequent first; remedy goes by code and first row."""
         for (code, outcome), count in self._errors.most_common():
             first = self._first[code, outcome]
             where = f"{first.source} row {first.row_number}"
@@ -226,7 +231,7 @@ class SummaryBuilder:
                 count=count,
                 outcome=str(outcome),
                 message=first.error_msg,
-                remedy=remedy(code, outcome),
+                remedy=remedy(code, first),
                 example=f"{where}, face {first.face_id or '(none)'}",
             )
 

@@ -28,7 +28,8 @@ from batch_updater.version import __version__
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "check", "resume", "retry", "results", "emulator"]
+    "command",
+    ["", "run", "check", "resume", "retry", "results", "explain", "emulator"],
 )
 def test_help(bench: Bench, command: str) -> None:
     """--help of each command exits 0, on stdout, before pandas or pyarrow are loaded."""

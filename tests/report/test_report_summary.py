@@ -209,7 +209,7 @@ def test_errors_are_counted_by_code_and_outcome() -> None:
         )
     builder.add_row(result(Outcome.UNPROCESSED, row=4, code="FRS.0303"))
     builder.add_row(result(Outcome.UPDATED, row=5))
-    errors = list(builder.errors(lambda code, outcome: f"{code} when {outcome}"))
+    errors = list(builder.errors(lambda code, first: f"{code} when {first.outcome}"))
     assert [(e.code, e.count, e.outcome) for e in errors] == [
         ("FRS.0303", 2, "failed"),
         ("integer", 1, "invalid"),
@@ -226,7 +226,7 @@ def test_each_rule_counts_once_a_row() -> None:
     rule = "integer; integer; boolean; integer"
     builder.add_row(result(Outcome.INVALID, rule=rule, message="no"))
     builder.add_row(result(Outcome.INVALID, row=2, rule="integer", message="no"))
-    counts = {e.code: e.count for e in builder.errors(lambda code, outcome: "")}
+    counts = {e.code: e.count for e in builder.errors(lambda code, first: "")}
     assert counts == {"integer": 2, "boolean": 1}
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from batch_updater.models import Verdict
 
-OK = Verdict.SUCCESS
 RETRY = Verdict.RETRY
 SLOW = Verdict.THROTTLED
 RENEW = Verdict.RENEW_CREDENTIALS
