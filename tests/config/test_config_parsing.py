@@ -1,6 +1,7 @@
 """One function for each kind of setting: good texts, bad texts."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from batch_updater.config.parsing import (
     parse_name,
     parse_number,
     parse_rate,
+    parse_same_failures,
     parse_share,
     parse_switch,
 )
@@ -41,6 +43,12 @@ GOOD: list[tuple[Parse, str, object]] = [
     (parse_duration, "1h30m", 5400.0),
     (parse_duration, "2d", 172800.0),
     (parse_duration, "1m1ms", 60.001),
+    (partial(parse_duration, zero=True), "0s", 0.0),
+    (partial(parse_duration, zero=True), "0", 0.0),
+    (partial(parse_duration, zero=True), "2s", 2.0),
+    (parse_same_failures, "50", 50),
+    (parse_same_failures, "1", 1),
+    (parse_same_failures, "off", None),
     (parse_rate, "10", 10.0),
     (parse_rate, "0.5", 0.5),
     (parse_rate, "0.001", 0.001),
@@ -85,6 +93,8 @@ GOOD: list[tuple[Parse, str, object]] = [
 BAD: list[tuple[Parse, tuple[str, ...]]] = [
     (parse_duration, ("", "0", "0s", "-5", "5x", "s", "1h30", "30 s", "1e3", "inf")),
     (parse_duration, ("1..5s", "5S", "9" * 400 + "d")),
+    (partial(parse_duration, zero=True), ("", "-1", "s", "inf", "0x")),
+    (parse_same_failures, ("", "0", "-1", "none", "OFF", "1%")),
     (parse_rate, ("", "0", "-1", "nan", "inf", "100001", "0.0001", "ten", "Unlimited")),
     (parse_share, ("", "%", "50%", "0.5", "1", "-1%", "nan%", "x")),
     (parse_max_errors, ("", "-1", "1.5", "101%", "-1%", "%", "nan%", "x")),

@@ -60,6 +60,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.format is None
     assert settings.field == ()
     assert settings.max_errors is None
+    assert settings.same_failures == 50
+    assert settings.settle == 0.0
     assert not settings.allow_http
     assert not settings.include_values
 
@@ -164,8 +166,10 @@ BAD_TEXTS = {
     "max-attempts": "0",
     "max-elapsed": "0",
     "timeout": "soon",
+    "settle": "-1s",
     "dry-run": "x",
     "max-errors": "-1",
+    "same-failures": "0",
     "max-duration": "1 day",
     "progress": "dots",
     "output": "yaml",

@@ -79,3 +79,24 @@ def test_two_limits(attempt: int, spent: float, delay: float, allowed: bool) -> 
     """max_attempts counts the first one; the coming delay counts as time spent."""
     policy = RetryPolicy(max_attempts=3, max_elapsed=10.0)
     assert policy.allows(attempt, spent, delay) is allowed
+
+
+@MANY
+@given(settle=st.floats(0, 1000), chance=CHANCE)
+def test_settling_uses_its_time_and_no_more(settle: float, chance: Random) -> None:
+    """Pauses of about 1, 2, 4, ... seconds add up to the time that was given."""
+    policy, settled, pauses = RetryPolicy(settle=settle), 0.0, []
+    while (pause := policy.settle_pause(settled, chance)) is not None:
+        pauses.append(pause)
+        settled += pause
+    assert settled == pytest.approx(settle)
+    assert all(pause > 0 for pause in pauses)
+    assert len(pauses) <= 15
+    for number, pause in enumerate(pauses[:-1]):
+        assert 0.75 * 1.75**number <= pause <= 1.25 * 2.25**number
+    assert bool(pauses) == (settle > 0)
+
+
+def test_a_missing_face_is_not_waited_for_by_default() -> None:
+    """Without --settle a face that does not exist fails at once."""
+    assert RetryPolicy().settle_pause(0.0, Random(1)) is None
