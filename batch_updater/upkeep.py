@@ -79,7 +79,7 @@ def _circuit_open(rows: int, last: Result, run_dir: Path) -> CircuitOpen:
     advice = entry.remedy if entry else "look at the message in failed.csv"
     words = ["batch-updater", "resume", str(run_dir), "--same-failures", "off"]
     return CircuitOpen(
-        f"the first {rows:,} rows all failed with {last.error_code} ({meaning})",
+        f"the first {rows:,} rows sent all failed with {last.error_code} ({meaning})",
         hint=f"{advice[0].upper()}{advice[1:]}. To send the other rows all the same: "
         + shlex.join(words),
     )

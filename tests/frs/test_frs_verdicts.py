@@ -189,6 +189,22 @@ def test_codes_of_the_gateway(
     assert judgement == Judgement(verdict, f"{prefix}.{number}", "m", "r1")
 
 
+def test_a_judgement_knows_what_was_meant() -> None:
+    """Its entry is the one for this status and text, or none for an unknown code."""
+    failed, locked = frs("APIG.0201", 502), "AK access failed to reach the limit"
+    for reply, said in (
+        (failed, "backend"),
+        (frs("APIG.0201", 413), "too large"),
+        (frs("APIGW.0301", 401, f"...: {locked},forbidden"), "locked"),
+        (Reply(503, b"<html>"), "a server failed"),
+        (Reply(None, error="reset"), "the connection broke"),
+    ):
+        entry = judge(reply).entry
+        assert entry is not None
+        assert said in entry.meaning
+    assert judge(frs("FRS.9999", 400)).entry is None
+
+
 @pytest.mark.parametrize(("text", "verdict"), CREDENTIALS_TABLE)
 @pytest.mark.parametrize("prefix", ["APIG", "APIGW"])
 def test_refused_credentials_go_by_their_text(

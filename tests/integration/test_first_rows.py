@@ -24,7 +24,7 @@ def test_the_circuit_opens(bench: Bench) -> None:
     stop = ended.json["stop"]
     assert ended.code == 4
     assert stop["name"] == "circuit_open"
-    assert "first 50 rows all failed with FRS.0402" in stop["message"]
+    assert "first 50 rows sent all failed with FRS.0402" in stop["message"]
     assert "does not declare this custom field" in stop["message"]
     assert "declared fields only" in stop["hint"]
     assert 50 <= bench.record().outcomes["failed"] <= 50 + AHEAD
@@ -63,7 +63,7 @@ def test_spent_retries_open_it_too(bench: Bench) -> None:
     flags = ("--max-attempts", "2", "--same-failures", "3", "--concurrency", "1")
     ended = bench.run(source, *flags)
     assert ended.code == 4
-    assert "first 3 rows all failed with FRS.0018" in ended.out
+    assert "first 3 rows sent all failed with FRS.0018" in ended.out
     assert 3 <= bench.record().outcomes["failed"] <= 3 + AHEAD
     assert bench.record().outcomes.keys() == {"failed", "unprocessed"}
 

@@ -22,6 +22,11 @@ PREFLIGHT: Mapping[str, tuple[dict[str, Any], str, str]] = {
     "other project": ({"code": "FRS.0028"}, "FRS.0028", "--project-id"),
     "old token": ({"code": "FRS.0002"}, "FRS.0002", "new token"),
     "no such API": ({"code": "APIGW.0101"}, "APIGW.0101", "--endpoint"),
+    "unknown code": (
+        {"code": "FRS.9999", "status": 400},
+        "(a code that is not documented",
+        "explain",
+    ),
     "plain 404": ({"status": 404, "body": "Not Found"}, "HTTP.404", "--endpoint"),
     "login page": ({"status": 200, "body": "<html>Sign in"}, "Sign in", "--endpoint"),
     "redirect": (
