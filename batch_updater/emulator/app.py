@@ -1,7 +1,5 @@
 """The emulator as a library: a server on a free port, and handles on its inside."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -10,20 +8,18 @@ from typing import Self
 
 from aiohttp import web
 
+from batch_updater.emulator.changes import Changes
 from batch_updater.emulator.doors import PREFIX, open_door
 from batch_updater.emulator.faults import Fault, Script, Tally
+from batch_updater.emulator.keeper import Keeper
 from batch_updater.emulator.service import Service
 from batch_updater.emulator.settings import EmulatorSettings
-from batch_updater.emulator.state import State, utc_now
-from batch_updater.emulator.storage import DataFile, Snapshot, read_face_sets
-from batch_updater.emulator.wire import hold
+from batch_updater.emulator.state import Lag, State, utc_now
+from batch_updater.emulator.states import V2, Scope, States
 from batch_updater.emulator.witness import Witness
 
-SAVE_EVERY = 0.5  # with the time of writing, a change is on disk within a second
 STOP_WITHIN = 0.4  # aiohttp waits for this long twice
 BACKLOG = 1024
-
-log = logging.getLogger(__name__)
 
 
 class Emulator:
@@ -42,13 +38,16 @@ class Emulator:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.settings = settings or EmulatorSettings()
-        self.state = State(self.settings.seed, now)
-        self._service = Service(self.settings, self.state, clock)
+        self._clock, self._now = clock, now
+        self._states = States(self._empty_state, self.settings.versions)
+        self.state = self.state_of(self.settings.project_id)
+        self._service = Service(self.settings, self._states, clock)
         self._port: int | None = None
         self._runner: web.ServerRunner | None = None
-        self._saver: asyncio.Task[None] | None = None
-        self._data = DataFile(self.settings.data) if self.settings.data else None
-        self._saved = self.state.version
+        self._keeper: Keeper | None = None
+        if self.settings.data is not None:
+            closing = self._service.closing
+            self._keeper = Keeper(self.settings.data, self._states, closing)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -95,6 +94,10 @@ class Emulator:
         """The faults of the script with their accounts."""
         return self._service.script.tallies
 
+    def state_of(self, project_id: str, version: str = V2) -> State:
+        """Return the face sets of a project, as that version of the API sees them."""
+        return self._states.state_of(project_id, version)
+
     def script(self, faults: Iterable[Fault]) -> None:
         """Replace the script; every count starts at nought."""
         self._service.script = Script(faults)
@@ -113,52 +116,34 @@ class Emulator:
 
     async def start(self) -> None:
         """Load the data file, if any, and listen; DataError when it is damaged."""
-        self._load()
+        if self._keeper is not None:
+            self._keeper.load()
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_WITHIN)
         await self._runner.setup()
         host, port = self.settings.host, self.settings.port
         await web.TCPSite(self._runner, host, port, backlog=BACKLOG).start()
         self._port = int(self._runner.addresses[0][1])
-        if self._data is not None:
-            self._saver = asyncio.create_task(self._keep_saved())
+        if self._keeper is not None:
+            self._keeper.start()
 
     async def stop(self) -> None:
         """End what is held back, close every connection, save what is not saved."""
         self._service.closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._saver is not None:
-            await self._saver
-        await self._save()
+        if self._keeper is not None:
+            await self._keeper.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.rel_url.raw_path.startswith(PREFIX):
             return await open_door(self._service, request)
         return await self._service.serve(request)
 
-    def _load(self) -> None:
-        if self.settings.data is None:
-            return
-        untouched = self.state.version == self._saved
-        for face_set in read_face_sets(self.settings.data):
-            self.state.put_face_set(face_set)
-        if untouched:
-            self._saved = self.state.version
-
-    async def _keep_saved(self) -> None:
-        closing = self._service.closing
-        while not closing.is_set():
-            await hold(closing, SAVE_EVERY)
-            try:
-                await self._save()
-            except OSError:
-                log.exception("emulator: the data file cannot be written")
-
-    async def _save(self) -> None:
-        version = self.state.version
-        if self._data is None or version == self._saved:
-            return
-        snapshot = Snapshot.of(self.state.face_sets)
-        await asyncio.to_thread(self._data.write, snapshot)
-        self._saved = version
+    def _empty_state(self, scope: Scope) -> State:
+        settings = self.settings
+        lag = Lag(settings.lag, settings.update_lag)
+        changes = None if settings.data is None else Changes()
+        # Ids must differ between projects, and be the same in the next run.
+        seed = f"{settings.seed} {' '.join(scope)}"
+        return State(seed, self._now, self._clock, lag, changes)

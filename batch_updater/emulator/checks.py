@@ -1,43 +1,23 @@
-"""The documented checks of request bodies: pure, and each names its FRS code."""
+"""The documented checks of what a request gives: pure, and each names its FRS code."""
 
-import base64
-import binascii
-import json
 import re
-import sys
 from collections.abc import Mapping
 
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.face import FIELD_TYPES, MAX_CAPACITY, MAX_FIELDS
-from batch_updater.emulator.settings import Strictness
+from batch_updater.emulator.face import FIELD_TYPES, MAX_FIELDS
+from batch_updater.emulator.face_set import MAX_CAPACITY
+from batch_updater.emulator.rules import WindowCode
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # page 0088 for the length
 IMAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")  # page 0095
 FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,36}")  # page 0012
-STRICT_VALUE = re.compile(r"[A-Za-z0-9_-]{1,256}")  # page 0012 alone
-MAX_VALUE = 256
 RESERVED = frozenset(
     (
         *("external_image_id", "bounding_box", "similarity", "face_id", "create_time"),
         *("vector", "_id", "_all", "_source"),
     )
 )  # page 0012
-INTEGER_BITS = {"integer": 32, "long": 64}
-LARGEST = {"float": 3.4028234663852886e38, "double": sys.float_info.max}
 LIST_WINDOW = 10_000  # offset + limit, page 0094
-
-
-def json_object(content_type: str | None, body: bytes) -> dict[str, object]:
-    """Return the body as an object; FRS.0010 without a type, FRS.0014 if it is none."""
-    if not content_type or not content_type.strip():
-        raise Refusal("FRS.0010", "The Content-Type header is missing or empty.")
-    try:
-        content = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Refusal("FRS.0014") from None
-    if not isinstance(content, dict):
-        raise Refusal("FRS.0014")
-    return content
 
 
 def required_text(content: Mapping[str, object], key: str) -> str:
@@ -97,55 +77,36 @@ def external_fields(content: Mapping[str, object]) -> dict[str, object] | None:
     return None if value is None else _field_object(value)
 
 
-def field_values(
-    fields: Mapping[str, object],
-    declared: Mapping[str, str],
-    types: Strictness,
-    strings: Strictness,
-) -> None:
-    """Hold values against the declaration: FRS.0402 undeclared, FRS.0012 wrong."""
-    for name, value in fields.items():
-        if name not in declared:
-            raise Refusal("FRS.0402", f"The field {name} was not declared.")
-        kind = declared[name] if types == "strict" else _own_type(value)
-        if not fits(value, kind):
-            raise Refusal("FRS.0012", f"The value of {name} is not a valid {kind}.")
-        if strings == "strict" and isinstance(value, str):
-            _check_charset(name, value)
+def page(query: Mapping[str, str], beyond: WindowCode) -> tuple[int, int]:
+    """
+    Return offset and limit of a listing; their sum is 10000 at most (page 0094).
 
-
-def fits(value: object, kind: str) -> bool:
-    """Say whether a JSON value is a valid value of an FRS field type (page 0012)."""
-    if kind == "string":
-        return isinstance(value, str) and 1 <= len(value) <= MAX_VALUE
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if kind in INTEGER_BITS:
-        return isinstance(value, int) and _in_bits(value, INTEGER_BITS[kind])
-    return kind in LARGEST and _in_range(value, LARGEST[kind])
-
-
-def image(content: Mapping[str, object]) -> None:
-    """Refuse an image that is absent (FRS.0011) or not base64 (FRS.0015)."""
-    text = required_text(content, "image_base64")
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refusal("FRS.0015") from None
-
-
-def page(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return offset and limit of a listing; their sum is 10000 at most (page 0094)."""
+    A greater one is refused with the code `beyond`, or finds nothing.
+    """
     offset, limit = _count(query, "offset", 0), _count(query, "limit", 5)
-    if offset + limit > LIST_WINDOW:
-        raise Refusal("FRS.0012", f"offset + limit must not exceed {LIST_WINDOW}.")
-    return offset, limit
+    if offset + limit <= LIST_WINDOW:
+        return offset, limit
+    if beyond == "empty":
+        return 0, 0
+    raise Refusal(beyond, f"offset + limit must not exceed {LIST_WINDOW}.")
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+def single(content: Mapping[str, object]) -> bool:
+    """Say whether only the largest face of a picture is wanted (page 0093)."""
+    value = content.get("single")
+    if not isinstance(value, bool | None):
+        raise Refusal("FRS.0012", "The parameter single must be true or false.")
+    return bool(value)
+
+
+def named_value(query: Mapping[str, str]) -> tuple[str, str]:
+    """Return the one field and the value that a delete names (page 0096)."""
+    if not query:
+        raise Refusal("FRS.0011", "The field and value of the faces are missing.")
+    if len(query) > 1:
+        raise Refusal("FRS.0012", "Only one field of the faces may be given.")
+    [(name, value)] = query.items()
+    return name, value
 
 
 def _field_object(value: object) -> dict[str, object]:
@@ -166,29 +127,6 @@ def _declared_type(name: str, spec: object) -> str:
     if not isinstance(kind, str) or kind not in FIELD_TYPES:
         raise Refusal("FRS.0012", f"The type of the field {name} is unknown.")
     return kind
-
-
-def _own_type(value: object) -> str:
-    # What a lenient service still needs: a scalar, whatever the field declares.
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "long"
-    return "double" if isinstance(value, float) else "string"
-
-
-def _check_charset(name: str, value: str) -> None:
-    if not STRICT_VALUE.fullmatch(value):
-        raise Refusal("FRS.0012", f"The value of {name} has a forbidden character.")
-
-
-def _in_bits(value: int, bits: int) -> bool:
-    return -(1 << (bits - 1)) <= value < 1 << (bits - 1)
-
-
-def _in_range(value: float, limit: float) -> bool:
-    # Python compares an int of any size with a float exactly, and inf is beyond.
-    return -limit <= value <= limit
 
 
 def _count(query: Mapping[str, str], key: str, default: int) -> int:

@@ -11,18 +11,14 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
 from batch_updater.emulator.app import Emulator
+from batch_updater.emulator.rules import switches
 from batch_updater.emulator.script import read_script
 from batch_updater.emulator.settings import (
     DEFAULT_PROJECT_ID,
     DEFAULT_TOKEN,
     EmulatorSettings,
-    FieldsMode,
-    MissingFaceCode,
-    MissingFaceSet,
-    Strictness,
 )
 from batch_updater.emulator.storage import DataError
 
@@ -87,11 +83,9 @@ def settings_of(
         count_refused=namespace.count_refused,
         quota_per_operation=namespace.quota_per_operation,
         retry_after=namespace.retry_after,
-        external_fields=namespace.external_fields,
-        missing_face_code=namespace.missing_face_code,
-        missing_face_set=namespace.missing_face_set,
-        field_types=namespace.field_types,
-        string_values=namespace.string_values,
+        lag=namespace.lag,
+        update_lag=namespace.update_lag,
+        **{each.name: getattr(namespace, each.name) for each in switches()},
     )
 
 
@@ -174,6 +168,10 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     add("--script", type=Path, metavar="FILE", help="planned faults, TOML [[fault]]")
     add("--latency", type=duration, default=0.03, metavar="TIME", help="default 30ms")
     add("--jitter", type=duration, default=0.003, metavar="TIME", help="default 3ms")
+    unseen = "hides a face just added; default 0s"
+    add("--lag", type=duration, default=0.0, metavar="TIME", help=unseen)
+    unseen = "hides the new values of an update; default 0s"
+    add("--update-lag", type=duration, default=0.0, metavar="TIME", help=unseen)
 
 
 def _add_quota(group: argparse._ArgumentGroup) -> None:
@@ -188,14 +186,10 @@ def _add_quota(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_unknowns(group: argparse._ArgumentGroup) -> None:
-    def choice(flag: str, choices: tuple[str, ...], default: str, text: str) -> None:
+    for switch in switches():
         group.add_argument(
-            flag, choices=choices, default=default, help=f"{text}; default {default}"
+            f"--{switch.name.replace('_', '-')}",
+            choices=switch.allowed,
+            default=switch.default,
+            help=f"{switch.meaning}; default {switch.default}",
         )
-
-    choice("--external-fields", get_args(FieldsMode), "merge", "what an update does")
-    codes, answers = get_args(MissingFaceCode), get_args(MissingFaceSet)
-    choice("--missing-face-code", codes, "FRS.0303", "answer for an unknown face")
-    choice("--missing-face-set", answers, "error", "GET of an unknown face set")
-    choice("--field-types", get_args(Strictness), "strict", "hold values to their type")
-    choice("--string-values", get_args(Strictness), "lenient", "letters of strings")

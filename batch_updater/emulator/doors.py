@@ -8,9 +8,13 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from batch_updater.emulator.answers import encode
+from batch_updater.emulator.face import as_bytes
 from batch_updater.emulator.faults import Script
+from batch_updater.emulator.gate import VERSIONS
 from batch_updater.emulator.script import parse_script
 from batch_updater.emulator.service import Service
+from batch_updater.emulator.state import State
+from batch_updater.emulator.states import V2
 from batch_updater.emulator.wire import read_body
 from batch_updater.emulator.witness import Witness
 
@@ -98,7 +102,7 @@ def _arrivals(service: Service, rest: str, query: Mapping[str, str]) -> Json:
 
 
 def _faces(service: Service, rest: str, query: Mapping[str, str]) -> Json:
-    face_set = service.state.face_sets.get(rest)
+    face_set = _state(service, query).face_sets.get(rest)
     if face_set is None:
         raise LookupError(f"face set {rest!r} does not exist")
     faces = [face.as_json() for face in face_set.faces.values()]
@@ -112,8 +116,9 @@ def _seed(service: Service, content: Json) -> Json:
         raise DoorError("face_set_name is required")
     if not isinstance(faces, list) or not isinstance(fields, dict):
         raise DoorError("faces must be a list, external_fields an object")
-    face_set = service.state.extend_face_set(name, fields)
-    seeded = service.state.seed_faces(name, faces)
+    state = _state(service, content)
+    face_set = state.extend_face_set(name, fields)
+    seeded = state.seed_faces(name, faces)
     return {"seeded": seeded, "face_set_info": face_set.as_json()}
 
 
@@ -135,6 +140,15 @@ def _token(service: Service, content: Json) -> Json:
         service.credentials.issue(token)
     service.credentials.expired = expired
     return {"expired": expired}
+
+
+def _state(service: Service, named: Mapping[str, object]) -> State:
+    project_id = named.get("project_id", service.project_id)
+    version = named.get("version", V2)
+    if not isinstance(project_id, str) or version not in VERSIONS:
+        raise DoorError(f"project_id must be a string, version one of {VERSIONS}")
+    as_bytes(project_id, "project_id")
+    return service.states.state_of(project_id, str(version))
 
 
 async def _body(request: web.BaseRequest) -> Json:

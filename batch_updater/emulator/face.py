@@ -1,15 +1,14 @@
-"""One face and one face set: the values of the state, and how they look in JSON."""
+"""One face: its values, how it looks in JSON, and reading it from there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-MAX_CAPACITY = 100_000  # features in one face set, page 0088
+from batch_updater.emulator.picture import Box, box_of, fingerprint
+
 MAX_FIELDS = 10  # custom fields of one face set, page 0012
 FIELD_TYPES = ("string", "integer", "float", "double", "boolean", "long")
 FACE_KEYS = ("face_id", "external_image_id", "bounding_box", "external_fields")
 BOX_KEYS = ("width", "top_left_x", "top_left_y", "height")
-
-Box = tuple[int, int, int, int]
 
 
 class SeedError(ValueError):
@@ -18,12 +17,16 @@ class SeedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face as FRS returns it; `bounding_box` in pixels, ordered as BOX_KEYS."""
+    """One face as FRS returns it; `bounding_box` in pixels, ordered as BOX_KEYS.
+
+    `fingerprint` stands for the face's picture: 64 bits, never shown.
+    """
 
     face_id: str
     external_image_id: str
     bounding_box: Box
     external_fields: Mapping[str, object]
+    fingerprint: int
 
     def as_json(self) -> dict[str, object]:
         """Return FRS's FaceSetFace object (page 0018)."""
@@ -35,40 +38,11 @@ class Face:
         }
 
 
-@dataclass(slots=True)
-class FaceSet:
-    """One face set: its declaration, and its faces by face id in order of arrival."""
-
-    name: str
-    face_set_id: str
-    create_date: str
-    capacity: int = MAX_CAPACITY
-    external_fields: dict[str, str] = field(default_factory=dict)
-    faces: dict[str, Face] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, object]:
-        """Return FRS's FaceSetInfo object (page 0020)."""
-        fields = {name: {"type": kind} for name, kind in self.external_fields.items()}
-        return {
-            "face_number": len(self.faces),
-            "face_set_id": self.face_set_id,
-            "face_set_name": self.name,
-            "create_date": self.create_date,
-            "face_set_capacity": self.capacity,
-            "external_fields": fields,
-        }
-
-
-def face_from_json(
-    raw: object,
-    declared: Mapping[str, str],
-    image_id: str | None = None,
-    box: Box | None = None,
-) -> Face:
+def face_from_json(raw: object, declared: Mapping[str, str], image_id: str) -> Face:
     """
     Read a face in the shape of `Face.as_json`.
 
-    `image_id` and `box` stand in for what is absent. Values are not held against
+    `image_id` stands in for an absent one; the face's picture is its id. Values are not held against
     their declared types: real face sets contain such values (frs-api.md 1.2).
     SeedError names the face and the key at fault.
     """
@@ -80,12 +54,22 @@ def face_from_json(
     where = f"face {face_id!r}"
     if unknown := sorted(raw.keys() - set(FACE_KEYS)):
         raise SeedError(f"{where}: unknown key {unknown[0]!r}")
+    looks = fingerprint(as_bytes(face_id, where))
     return Face(
         face_id,
         _image_id(raw.get("external_image_id") or image_id, where),
-        _box(raw.get("bounding_box") or box, where),
+        _box(raw.get("bounding_box") or box_of(looks), where),
         _fields(raw.get("external_fields") or {}, declared, where),
+        looks,
     )
+
+
+def as_bytes(text: str, where: str) -> bytes:
+    """Return UTF-8; SeedError for half a surrogate pair, which no file can keep."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise SeedError(f"{where}: {text!r} is not valid Unicode") from None
 
 
 def check_declared(where: str, fields: Mapping[str, str]) -> None:
@@ -101,6 +85,7 @@ def check_declared(where: str, fields: Mapping[str, str]) -> None:
 def _image_id(raw: object, where: str) -> str:
     if not isinstance(raw, str):
         raise SeedError(f"{where}: external_image_id must be a string")
+    as_bytes(raw, where)
     return raw
 
 

@@ -5,21 +5,35 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from batch_updater.emulator.answers import Refusal
+from batch_updater.emulator.states import V2
 
 UNKNOWN = "Unknown"
 BAD_TOKEN = "Incorrect IAM authentication information: "  # noqa: S105 - a message
 
-# Method and number of path parts after the project (frs-api.md section 2).
-OPERATIONS: Mapping[tuple[str, int], str] = {
-    ("POST", 1): "CreateFaceSet",
-    ("GET", 1): "ShowAllFaceSets",
-    ("GET", 2): "ShowFaceSet",
-    ("DELETE", 2): "DeleteFaceSet",
-    ("POST", 3): "AddFacesByBase64",
-    ("GET", 3): "ShowFacesByLimit",
-    ("PUT", 3): "UpdateFace",
+VERSIONS = ("v1", V2)
+
+# Method and path after the project (frs-api.md section 2). Which of its kinds an
+# AddFaces or a SearchFace is stands in the body, which is read later.
+OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("POST", "face-sets"): "CreateFaceSet",
+    ("GET", "face-sets"): "ShowAllFaceSets",
+    ("GET", "face-sets/*"): "ShowFaceSet",
+    ("DELETE", "face-sets/*"): "DeleteFaceSet",
+    ("POST", "face-sets/*/faces"): "AddFaces",
+    ("GET", "face-sets/*/faces"): "ShowFacesByLimit",
+    ("PUT", "face-sets/*/faces"): "UpdateFace",
+    ("DELETE", "face-sets/*/faces"): "DeleteFaceByField",
+    ("DELETE", "face-sets/*/faces/batch"): "BatchDeleteFaces",
+    ("POST", "face-sets/*/search"): "SearchFace",
 }
-MAX_PARTS = 3
+# The operations that a name in the query tells from the one of their route.
+BY_QUERY: Mapping[str, Mapping[str, str]] = {
+    "ShowFacesByLimit": {"face_id": "ShowFacesByFaceId"},
+    "DeleteFaceByField": {
+        "face_id": "DeleteFaceByFaceId",
+        "external_image_id": "DeleteFaceByExternalImageId",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +43,7 @@ class Route:
     operation: str
     project_id: str = ""
     face_set_name: str = ""
+    version: str = V2
 
 
 @dataclass(slots=True)
@@ -49,12 +64,15 @@ class Credentials:
 def route(method: str, raw_path: str, query: Mapping[str, str]) -> Route:
     """Return where a request wants to go; operation UNKNOWN when nowhere."""
     head, parts = raw_path.split("/")[:3], raw_path.split("/")[3:]
-    if head[:2] != ["", "v2"] or not _fits_shape(parts):
+    if len(head) < 3 or head[0] or head[1] not in VERSIONS:
         return Route(UNKNOWN)
-    operation = OPERATIONS.get((method, len(parts)), UNKNOWN)
-    if operation == "ShowFacesByLimit" and "face_id" in query:
-        operation = "ShowFacesByFaceId"
-    return Route(operation, unquote(head[2]), unquote("".join(parts[1:2])))
+    version, project_id = head[1:]
+    operation = OPERATIONS.get((method, _shape(parts)), UNKNOWN)
+    for name, named in BY_QUERY.get(operation, {}).items():
+        if name in query:
+            operation = named
+            break
+    return Route(operation, unquote(project_id), unquote("".join(parts[1:2])), version)
 
 
 def check_route(route: Route) -> None:
@@ -81,8 +99,8 @@ def check_project(credentials: Credentials, project_id: str) -> None:
         raise Refusal("FRS.0028")
 
 
-def _fits_shape(parts: list[str]) -> bool:
-    # face-sets, face-sets/{name} or face-sets/{name}/faces, and no empty part.
-    if not all(parts) or len(parts) > MAX_PARTS:
-        return False
-    return parts[:1] == ["face-sets"] and parts[2:] in ([], ["faces"])
+def _shape(parts: list[str]) -> str:
+    # No part may be empty: `face-sets/` is not `face-sets`.
+    if not all(parts):
+        return ""
+    return "/".join([*parts[:1], *("*" for _ in parts[1:2]), *parts[2:]])

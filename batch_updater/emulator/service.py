@@ -4,34 +4,40 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
 
-from batch_updater.emulator import checks, gate
+from batch_updater.emulator import gate
 from batch_updater.emulator.actions import Visit, play
 from batch_updater.emulator.answers import Answer, Refusal, refused, success
+from batch_updater.emulator.bodies import body_limit, content_of, kind_of
+from batch_updater.emulator.calls import Call, counted
 from batch_updater.emulator.faults import Script
-from batch_updater.emulator.operations import (
-    OPERATIONS,
-    Call,
-    checked_update,
-    updated,
-)
+from batch_updater.emulator.operations import OPERATIONS
 from batch_updater.emulator.quota import Quota
 from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.emulator.state import State
+from batch_updater.emulator.states import States
+from batch_updater.emulator.update_operation import checked_update
 from batch_updater.emulator.wire import read_body, response
 from batch_updater.emulator.witness import Ticket, Witness
-
-MAX_BODY = 1 << 20  # FRS.0017 gives no figure; ours
-MAX_IMAGE_BODY = 12_000_000  # the gateway's own limit, APIGW.0201
-WITH_BODY = ("POST", "PUT")
 
 
 def new_request_id() -> str:
     """Return 32 hexadecimal digits, as seen in the wild (frs-api.md section 8)."""
     return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that was let in: whose face sets it is for, and its names in the account."""
+
+    state: State
+    call: Call
+    ticket: Ticket
+    request_id: str
 
 
 class Service:
@@ -40,11 +46,12 @@ class Service:
     def __init__(
         self,
         settings: EmulatorSettings,
-        state: State,
+        states: States,
         clock: Callable[[], float],
         request_id: Callable[[], str] = new_request_id,
     ) -> None:
-        self.state = state
+        self.states = states
+        self.project_id = settings.project_id
         self.witness = Witness()
         self.script = Script()
         self.quota = Quota(settings.quota_rules())
@@ -87,7 +94,9 @@ class Service:
             call = await self._call(request, route)
         except Refusal as broken:
             return self._reply(refused(broken, request_id), ticket, request_id)
-        return await self._perform(request, call, ticket, request_id)
+        state = self.states.state_of(route.project_id, route.version)
+        admitted = Admitted(state, call, ticket, request_id)
+        return await self._perform(request, admitted)
 
     def _refusal(
         self, request: web.BaseRequest, route: gate.Route, ticket: Ticket
@@ -108,25 +117,24 @@ class Service:
             await asyncio.sleep(seconds)
 
     async def _call(self, request: web.BaseRequest, route: gate.Route) -> Call:
-        content: dict[str, object] = {}
-        if request.method in WITH_BODY:
-            adding = route.operation == "AddFacesByBase64"
-            body = await read_body(request, MAX_IMAGE_BODY if adding else MAX_BODY)
-            if body is None:
-                raise Refusal("FRS.0017")
-            content = checks.json_object(request.headers.get("Content-Type"), body)
-        return Call(route.operation, route.face_set_name, request.query, content)
+        body = await read_body(request, body_limit(route.operation))
+        if body is None:
+            raise Refusal("FRS.0017")
+        content = content_of(route.operation, request.headers.get("Content-Type"), body)
+        kind = kind_of(route.operation, content)
+        return Call(kind, route.face_set_name, request.query, content)
 
     async def _perform(
-        self, request: web.BaseRequest, call: Call, ticket: Ticket, request_id: str
+        self, request: web.BaseRequest, admitted: Admitted
     ) -> web.StreamResponse:
+        call, ticket = admitted.call, admitted.ticket
         fault = self.script.match(call.operation, call.face_id)
         if fault is None:
-            answer = self._commit(call, ticket, request_id, True)
-            return self._reply(answer, ticket, request_id)
-        commit = partial(self._commit, call, ticket, request_id)
-        rehearse = partial(self._rehearse, call, request_id)
-        visit = Visit(request, request_id, commit, rehearse, self.closing)
+            answer = self._commit(admitted, True)
+            return self._reply(answer, ticket, admitted.request_id)
+        commit = partial(self._commit, admitted)
+        rehearse = partial(self._rehearse, admitted)
+        visit = Visit(request, admitted.request_id, commit, rehearse, self.closing)
         played, seen = await play(fault, visit)
         if seen is None:
             self.witness.finish(ticket, None)
@@ -134,24 +142,25 @@ class Service:
             self.witness.finish(ticket, seen.status, seen.code)
         return played
 
-    def _commit(
-        self, call: Call, ticket: Ticket, request_id: str, answered: bool
-    ) -> Answer:
+    def _commit(self, admitted: Admitted, answered: bool) -> Answer:
+        call = admitted.call
         try:
-            content = OPERATIONS[call.operation](self.state, self._rules, call)
+            content = OPERATIONS[call.operation](admitted.state, self._rules, call)
         except Refusal as refusal:
-            return refused(refusal, request_id)
-        if call.operation == "UpdateFace" and call.face_id:
+            return refused(refusal, admitted.request_id)
+        if call.operation == "UpdateFace" and call.face_id and content["face_number"]:
             name, status = call.face_set_name, 200 if answered else None
-            self.witness.apply(ticket, name, call.face_id, request_id, status)
+            self.witness.apply(
+                admitted.ticket, name, call.face_id, admitted.request_id, status
+            )
         return success(content)
 
-    def _rehearse(self, call: Call, request_id: str) -> Answer:
+    def _rehearse(self, admitted: Admitted) -> Answer:
         try:
-            face_set = checked_update(self.state, self._rules, call).face_set
+            update = checked_update(admitted.state, self._rules, admitted.call)
         except Refusal as refusal:
-            return refused(refusal, request_id)
-        return success(updated(face_set, 0))
+            return refused(refusal, admitted.request_id)
+        return success(counted(update.face_set, 0))
 
     def _refused(self, refusal: Refusal, request_id: str) -> Answer:
         wait = self.quota.rules.retry_after

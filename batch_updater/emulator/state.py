@@ -1,20 +1,23 @@
-"""All face sets of one emulator, in memory; knows neither the wire nor the disk."""
+"""All face sets of one project, in memory; knows neither the wire nor the disk."""
 
 import random
 import string
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from batch_updater.emulator.changes import Changes, SetChange
 from batch_updater.emulator.face import (
-    MAX_CAPACITY,
-    Box,
     Face,
-    FaceSet,
     SeedError,
+    as_bytes,
     check_declared,
     face_from_json,
 )
+from batch_updater.emulator.face_set import MAX_CAPACITY, FaceSet
+from batch_updater.emulator.picture import Portrait
 
 ID_LETTERS = string.ascii_letters + string.digits
 
@@ -25,9 +28,9 @@ def utc_now() -> datetime:
 
 
 class Chance:
-    """Ids and boxes from a seeded source: two runs of a test see the same ones."""
+    """Ids from a seeded source: two runs of a test see the same ones."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | str = 0) -> None:
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
 
     def face_id(self, taken: Collection[str] = ()) -> str:
@@ -40,20 +43,30 @@ class Chance:
         """Return an id like those FRS makes up: a UUID."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    def box(self) -> Box:
-        """Return a square somewhere in a picture, in pixels."""
-        side, left, top = (self._random.randrange(40, 400) for _ in range(3))
-        return (side, left, top, side)
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Seconds until readers see a face just added, and values just updated."""
+
+    added: float = 0.0
+    updated: float = 0.0
 
 
 class State:
-    """Face sets by name; `version` rises with every change."""
+    """Face sets by name; `changes`, when there are any, are kept for a data file."""
 
-    def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        seed: int | str = 0,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+        lag: Lag = Lag(),
+        changes: Changes | None = None,
+    ) -> None:
         self._chance = Chance(seed)
-        self._now = now
+        self._now, self._clock, self._lag = now, clock, lag
         self.face_sets: dict[str, FaceSet] = {}
-        self.version = 0
+        self.changes = changes
 
     def face(self, face_set_name: str, face_id: str) -> Face:
         """Return one face; KeyError when the set or the face is unknown."""
@@ -62,6 +75,13 @@ class State:
     def faces(self, face_set_name: str) -> list[Face]:
         """Return the faces of a set in order; KeyError when the set is unknown."""
         return list(self.face_sets[face_set_name].faces.values())
+
+    def find(self, name: str) -> FaceSet | None:
+        """Return a face set, if there is one, with everything shown that is due."""
+        face_set = self.face_sets.get(name)
+        if face_set is not None and self._lag != Lag():
+            face_set.settle(self._clock())
+        return face_set
 
     def add_face_set(
         self,
@@ -73,10 +93,13 @@ class State:
         """Create a face set; `external_fields` maps a field's name to its FRS type."""
         if name in self.face_sets:
             raise SeedError(f"face set {name!r} exists already")
+        as_bytes(name, "the name of a face set")
         fields = dict(external_fields or {})
         check_declared(f"face set {name!r}", fields)
         made = f"{self._now():%Y-%m-%d %H:%M:%S}"
-        face_set = FaceSet(name, self._chance.face_id(), made, capacity, fields)
+        taken = {each.face_set_id for each in self.face_sets.values()}
+        set_id = self._chance.face_id(taken)
+        face_set = FaceSet(name, set_id, made, capacity, fields)
         self.put_face_set(face_set)
         return face_set
 
@@ -91,39 +114,57 @@ class State:
             if fields[field] != kind:
                 raise SeedError(f"face set {name!r}: field {field!r} is a {kind}")
         face_set.external_fields = fields
-        self.version += 1
+        if self.changes is not None:
+            self.changes.declared(name)
         return face_set
 
     def put_face_set(self, face_set: FaceSet) -> None:
         """Take in a ready face set, replacing one of that name."""
         self.face_sets[face_set.name] = face_set
-        self.version += 1
+        if self.changes is not None:
+            self.changes.made(face_set)
+
+    def restore(self, face_set: FaceSet) -> None:
+        """Take in a face set that the data file has, replacing one of that name."""
+        self.face_sets[face_set.name] = face_set
+        if self.changes is not None:
+            self.changes.forget(face_set.name)
+
+    def take_changes(self) -> list[SetChange]:
+        """Return what changed since the last time, for the data file."""
+        return [] if self.changes is None else self.changes.take(self.face_sets)
 
     def delete_face_set(self, name: str) -> None:
         """Drop a face set with all its faces."""
         del self.face_sets[name]
-        self.version += 1
+        if self.changes is not None:
+            self.changes.dropped(name)
 
-    def add_face(
+    def add_faces(
         self,
         face_set: FaceSet,
+        portraits: Iterable[Portrait],
         external_fields: Mapping[str, object],
         external_image_id: str | None = None,
-    ) -> Face:
-        """Add a face with a fresh id; an image id is made up when there is none."""
-        face = Face(
-            self._chance.face_id(face_set.faces),
-            external_image_id or self._chance.image_id(),
-            self._chance.box(),
-            external_fields,
-        )
-        self.put_face(face_set, face)
-        return face
+    ) -> list[Face]:
+        """Add the faces of one picture; they share an image id, made up if None."""
+        image_id = external_image_id or self._chance.image_id()
+        added = []
+        for each in portraits:
+            face_id = self._chance.face_id(face_set.faces)
+            face = Face(face_id, image_id, each.box, external_fields, each.fingerprint)
+            self._put(face_set, face, self._lag.added)
+            added.append(face)
+        return added
 
     def put_face(self, face_set: FaceSet, face: Face) -> None:
-        """Store a face under its id: the one way in which a single face changes."""
-        face_set.faces[face.face_id] = face
-        self.version += 1
+        """Store an updated face under its id."""
+        self._put(face_set, face, self._lag.updated)
+
+    def remove_face(self, face_set: FaceSet, face_id: str) -> None:
+        """Drop one face that is shown."""
+        face_set.remove(face_id)
+        self._touched(face_set, face_id)
 
     def seed_faces(
         self, face_set_name: str, faces: Iterable[Mapping[str, object]]
@@ -138,14 +179,26 @@ class State:
         if face_set is None:
             raise SeedError(f"face set {face_set_name!r} does not exist")
         seeds = [self._seed(face_set, raw) for raw in faces]
-        stored = face_set.faces | {face.face_id: face for face in seeds}
-        if len(stored) > face_set.capacity:
-            limit = f"holds {face_set.capacity} faces at most, not {len(stored)}"
+        number = len(face_set.faces.keys() | {face.face_id for face in seeds})
+        if number > face_set.capacity:
+            limit = f"holds {face_set.capacity} faces at most, not {number}"
             raise SeedError(f"face set {face_set_name!r} {limit}")
-        face_set.faces = stored
-        self.version += 1
+        face_set.put_all(seeds)
+        for face in seeds:
+            self._touched(face_set, face.face_id)
         return len(seeds)
 
+    def _put(self, face_set: FaceSet, face: Face, lag: float) -> None:
+        if lag:
+            face_set.put_late(face, self._clock() + lag)
+        else:
+            face_set.put(face)
+        self._touched(face_set, face.face_id)
+
+    def _touched(self, face_set: FaceSet, face_id: str) -> None:
+        if self.changes is not None:
+            self.changes.touched(face_set.name, face_id)
+
     def _seed(self, face_set: FaceSet, raw: object) -> Face:
-        image_id, box = self._chance.image_id(), self._chance.box()
-        return face_from_json(raw, face_set.external_fields, image_id, box)
+        image_id = self._chance.image_id()
+        return face_from_json(raw, face_set.external_fields, image_id)

@@ -1,163 +1,220 @@
-"""The state on disk: one JSON line for each face set and each face, whole and atomic."""
+"""The states on disk: one SQLite file, written in batches by one emulator at a time."""
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Iterable, Iterator
+from os.path import samestat
 from pathlib import Path
+from typing import Any
 
 from batch_updater.emulator.answers import encode
-from batch_updater.emulator.face import Face, FaceSet, check_declared, face_from_json
+from batch_updater.emulator.changes import SetChange
+from batch_updater.emulator.face import Face, check_declared
+from batch_updater.emulator.face_set import FaceSet
+from batch_updater.emulator.states import Scope
 
-FORMAT = "batch-updater emulator state 1"
+APPLICATION = 0x46525345  # "FRSE", in the head of the file
+FORMAT = 1
+ADVICE = "it is left as it is: move it away, or name another one"
 
-Json = Mapping[str, object]
+SCHEMA = f"""
+CREATE TABLE face_set (
+  id INTEGER PRIMARY KEY, project_id TEXT NOT NULL, version TEXT NOT NULL,
+  name TEXT NOT NULL, face_set_id TEXT NOT NULL, create_date TEXT NOT NULL,
+  capacity INTEGER NOT NULL, external_fields TEXT NOT NULL,
+  UNIQUE (project_id, version, name)
+);
+CREATE TABLE face (
+  face_set INTEGER NOT NULL, face_id TEXT NOT NULL, external_image_id TEXT NOT NULL,
+  bounding_box TEXT NOT NULL, external_fields TEXT NOT NULL, fingerprint BLOB NOT NULL,
+  UNIQUE (face_set, face_id)
+);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {FORMAT};
+"""
+# An upsert keeps the row's number, and with it the order of arrival.
+PUT_SET = """
+INSERT INTO face_set (project_id, version, name, face_set_id, create_date, capacity,
+  external_fields) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (project_id, version, name) DO UPDATE SET
+  external_fields = excluded.external_fields
+"""
+PUT_FACE = """
+INSERT INTO face VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (face_set, face_id) DO UPDATE SET
+  external_image_id = excluded.external_image_id,
+  bounding_box = excluded.bounding_box,
+  external_fields = excluded.external_fields, fingerprint = excluded.fingerprint
+"""
+SETS = "SELECT * FROM face_set ORDER BY id"
+FACES = "SELECT * FROM face WHERE face_set = ? ORDER BY rowid"
+UNREADABLE = (ValueError, TypeError, LookupError, RecursionError)
+SET_ID = "SELECT id FROM face_set WHERE project_id = ? AND version = ? AND name = ?"
 
 
 class DataError(ValueError):
-    """A data file cannot be read or is damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state at one moment; cheap, as faces are shared and never change."""
-
-    face_sets: tuple[tuple[Json, tuple[Face, ...]], ...]
-
-    @classmethod
-    def of(cls, face_sets: Mapping[str, FaceSet]) -> "Snapshot":
-        """Take a picture of these face sets."""
-        each = face_sets.values()
-        return cls(tuple((one.as_json(), tuple(one.faces.values())) for one in each))
+    """A data file cannot be opened, read or written; says what to do."""
 
 
 class DataFile:
-    """The file, and the lines already made: an unchanged face is not encoded again."""
+    """The file of one emulator: locked and its owner's alone (0600) while it is open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._made: dict[int, tuple[Face, bytes]] = {}
-
-    def write(self, snapshot: Snapshot) -> None:
-        """Replace the file in one step; it is its owner's alone (0600)."""
-        lines = self._lines(snapshot)
-        handle, name = tempfile.mkstemp(
-            dir=self._path.parent, prefix=f".{self._path.name}."
-        )
+        self._connection = _connect(path)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            _take_possession(self._connection, path)
+            path.chmod(0o600)
+            self._file = path.stat()
         except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
+            self._connection.close()
             raise
-        _sync_folder(self._path.parent)
 
-    def _lines(self, snapshot: Snapshot) -> list[bytes]:
-        made: dict[int, tuple[Face, bytes]] = {}
-        lines = [_line({"format": FORMAT, "face_sets": len(snapshot.face_sets)})]
-        for info, faces in snapshot.face_sets:
-            lines.append(_line(info))
-            # The face is kept beside its line, so its identity stays its own.
-            fresh = {id(face): self._face_line(face) for face in faces}
-            lines.extend(line for _, line in fresh.values())
-            made |= fresh
-        self._made = made
-        return lines
+    def read(self) -> list[tuple[Scope, FaceSet]]:
+        """Return every face set with its scope, in order; DataError when damaged."""
+        try:
+            return list(_face_sets(self._connection))
+        except (sqlite3.Error, *UNREADABLE) as problem:
+            raise _damaged(self._path, problem) from problem
 
-    def _face_line(self, face: Face) -> tuple[Face, bytes]:
-        return self._made.get(id(face)) or (face, _line(face.as_json()))
+    def write(self, batches: Iterable[tuple[Scope, list[SetChange]]]) -> None:
+        """Write all of them or, with a DataError, none; on disk when it returns."""
+        self._check_place()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for scope, changes in batches:
+                for change in changes:
+                    _write(self._connection, scope, change)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as problem:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise DataError(
+                f"data file {self._path} cannot be written: {problem}"
+            ) from problem
+
+    def _check_place(self) -> None:
+        # SQLite goes on writing to a file that has been deleted.
+        if not self._path.exists() or not samestat(self._path.stat(), self._file):
+            raise DataError(
+                f"data file {self._path} cannot be written: it was moved or deleted "
+                "while in use; start the emulator anew"
+            )
+
+    def close(self) -> None:
+        """Let another emulator have it."""
+        self._connection.close()
 
 
-def read_face_sets(path: Path) -> list[FaceSet]:
-    """Read a data file; none when it does not exist DataError when it is damaged."""
+def _connect(path: Path) -> sqlite3.Connection:
     if not path.parent.is_dir():
         raise DataError(f"data file {path}: its folder does not exist")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as problem:
-        raise DataError(f"data file {path} cannot be read: {problem}") from problem
+        # SQLite would make it readable for others.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        return sqlite3.connect(
+            path, timeout=0, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as problem:
+        raise DataError(f"data file {path} cannot be opened: {problem}") from problem
+
+
+def _take_possession(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        return _parse(iter(lines))
-    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        _check_format(connection, path)
+        connection.execute("COMMIT")
+    except sqlite3.Error as problem:
+        if problem.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise DataError(
+                f"data file {path} is in use by another emulator: stop that one, "
+                "or name another file"
+            ) from problem
+        raise _damaged(path, problem) from problem
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    if not _number(connection, "SELECT count(*) FROM sqlite_master"):
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        return
+    if _number(connection, "PRAGMA application_id") != APPLICATION:
+        raise DataError(f"data file {path} is another program's; {ADVICE}")
+    if (found := _number(connection, "PRAGMA user_version")) > FORMAT:
         raise DataError(
-            f"data file {path} is damaged ({type(problem).__name__}: {problem}); "
-            "it is left as it is: move it away, or name another one"
-        ) from problem
+            f"data file {path} was written by a newer version (format {found}, known "
+            f"is {FORMAT}); {ADVICE}"
+        )
+    [(verdict,)] = connection.execute("PRAGMA quick_check(1)")
+    if verdict != "ok":
+        raise _damaged(path, verdict)
 
 
-def _parse(lines: Iterator[str]) -> list[FaceSet]:
-    head = _object(lines)
-    if head.get("format") != FORMAT:
-        raise DataError(f"its first line does not say {FORMAT!r}")
-    face_sets = [_face_set(lines) for _ in range(_count(head, "face_sets"))]
-    if next(lines, None) is not None:
-        raise DataError("it has lines beyond the announced number")
-    return face_sets
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    [(number,)] = connection.execute(query)
+    return int(number)
 
 
-def _face_set(lines: Iterator[str]) -> FaceSet:
-    info = _object(lines)
-    face_set = FaceSet(
-        name=_text(info, "face_set_name"),
-        face_set_id=_text(info, "face_set_id"),
-        create_date=_text(info, "create_date"),
-        capacity=_count(info, "face_set_capacity"),
-        external_fields=_declared(info["external_fields"]),
+def _damaged(path: Path, problem: object) -> DataError:
+    return DataError(
+        f"data file {path} is no data file of an emulator, or is damaged ({problem}); "
+        f"{ADVICE}"
     )
-    for _ in range(_count(info, "face_number")):
-        face = face_from_json(_object(lines), face_set.external_fields)
-        face_set.faces[face.face_id] = face
-    return face_set
 
 
-def _declared(raw: object) -> dict[str, str]:
-    if not isinstance(raw, dict):
-        raise DataError("external_fields is no object")
-    fields = {name: _text(kind, "type") for name, kind in raw.items()}
-    check_declared("external_fields", fields)
-    return fields
+def _write(connection: sqlite3.Connection, scope: Scope, change: SetChange) -> None:
+    if change.anew:
+        _drop(connection, scope, change.name)
+    if change.info is None:
+        return
+    info = change.info
+    fields = encode(info["external_fields"]).decode()
+    about = (info["face_set_id"], info["create_date"], info["face_set_capacity"])
+    connection.execute(PUT_SET, (*scope, change.name, *about, fields))
+    [(number,)] = connection.execute(SET_ID, (*scope, change.name))
+    gone = ((number, face_id) for face_id in change.dropped)
+    connection.executemany("DELETE FROM face WHERE face_set = ? AND face_id = ?", gone)
+    connection.executemany(PUT_FACE, (_row(number, face) for face in change.stored))
 
 
-def _object(lines: Iterator[str]) -> Json:
-    line = next(lines, None)
-    if line is None:
-        raise DataError("it ends too early")
-    content = json.loads(line)
+def _drop(connection: sqlite3.Connection, scope: Scope, name: str) -> None:
+    for (number,) in connection.execute(SET_ID, (*scope, name)).fetchall():
+        connection.execute("DELETE FROM face WHERE face_set = ?", (number,))
+        connection.execute("DELETE FROM face_set WHERE id = ?", (number,))
+
+
+def _row(face_set: int, face: Face) -> tuple[object, ...]:
+    box = encode(face.bounding_box).decode()
+    fields = encode(face.external_fields).decode()
+    looks = face.fingerprint.to_bytes(8)
+    return (face_set, face.face_id, face.external_image_id, box, fields, looks)
+
+
+def _face_sets(connection: sqlite3.Connection) -> Iterator[tuple[Scope, FaceSet]]:
+    for row in connection.execute(SETS):
+        number, project_id, version, name, set_id, made, capacity, fields = row
+        declared = {key: spec["type"] for key, spec in _object(fields).items()}
+        check_declared(f"face set {name!r}", declared)
+        rows = connection.execute(FACES, (number,))
+        faces = {face_id: _face(face_id, *rest) for _, face_id, *rest in rows}
+        yield (
+            (project_id, version),
+            FaceSet(name, set_id, made, capacity, declared, faces),
+        )
+
+
+def _face(face_id: str, image_id: str, box: str, fields: str, looks: bytes) -> Face:
+    width, left, top, height = json.loads(box)
+    values = _object(fields)
+    return Face(
+        face_id, image_id, (width, left, top, height), values, int.from_bytes(looks)
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    content = json.loads(text)
     if not isinstance(content, dict):
-        raise DataError("a line is no object")
+        raise TypeError("a value is no JSON object")
     return content
-
-
-def _text(content: Json, key: str) -> str:
-    value = content[key]
-    if not isinstance(value, str):
-        raise DataError(f"{key} is no text")
-    return value
-
-
-def _count(content: Json, key: str) -> int:
-    value = content[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise DataError(f"{key} is no count")
-    return value
-
-
-def _line(content: Json) -> bytes:
-    return encode(content) + b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may undo the rename, though not tear the file.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -91,6 +91,38 @@ async def test_state_survives_a_restart(tmp_path: Path, number: int) -> None:
     assert [face["face_id"] for face in content["faces"]] == ["a"]
 
 
+async def test_state_survives_a_kill(tmp_path: Path) -> None:
+    """An emulator killed without warning comes back with what was on disk."""
+    data = tmp_path / "data"
+    seed = {"face_set_name": "people", "faces": [{"face_id": "of-the-killed"}]}
+    async with running("--data", str(data)) as (process, line):
+        async with ClientSession(url_in(line)) as session:
+            body = json.dumps(seed).encode()
+            await session.post("/_emulator/seed", data=body)
+        async with asyncio.timeout(20):
+            while not holds(data, b"of-the-killed"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        process.kill()
+        await process.wait()
+    async with (
+        running("--data", str(data)) as (_, line),
+        ClientSession(url_in(line)) as session,
+        session.get("/_emulator/faces/people") as reply,
+    ):
+        content = await reply.json()
+    assert [face["face_id"] for face in content["faces"]] == ["of-the-killed"]
+
+
+def holds(path: Path, text: bytes) -> bool:
+    """Say whether a text stands in a file."""
+    return text in path.read_bytes()
+
+
+def url_in(line: str) -> str:
+    """Return the address that the first line names."""
+    return next(word for word in line.split() if word.startswith("http://"))
+
+
 async def test_script_and_credentials(tmp_path: Path) -> None:
     """The script file plays from the start, with credentials from the environment."""
     script = tmp_path / "script.toml"
@@ -102,8 +134,7 @@ async def test_script_and_credentials(tmp_path: Path) -> None:
     flags = ("--script", str(script), "--latency", "0ms", "--jitter", "0ms")
     async with running(*flags, **environ) as (_, line):
         assert "secret-of-mine" not in line
-        url = next(word for word in line.split() if word.startswith("http://"))
-        async with ClientSession(url) as session:
+        async with ClientSession(url_in(line)) as session:
             headers = {"X-Auth-Token": "secret-of-mine"}
             async with session.get("/v2/p1/face-sets", headers=headers) as reply:
                 assert reply.status == 200

@@ -227,13 +227,13 @@ async def test_list_faces_refused(
     ("method", "path"),
     [
         ("GET", "/"),
-        ("GET", "/v1/{project}/face-sets"),
+        ("GET", "/v3/{project}/face-sets"),
         ("GET", "/v2/{project}/face-sets/"),
         ("GET", "/v2/{project}/faces"),
         ("PATCH", "/v2/{project}/face-sets/people/faces"),
         ("PUT", "/v2/{project}/face-sets/people"),
         ("PUT", "/v2/{project}/face-sets/people/faces/x"),
-        ("DELETE", "/v2/{project}/face-sets/people/faces"),
+        ("DELETE", "/v2/{project}/face-sets/people/faces/x"),
     ],
 )
 async def test_unknown_route(

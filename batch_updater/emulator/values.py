@@ -1,0 +1,89 @@
+"""Which values external_fields may have: documented rules and switches; pure."""
+
+import re
+import sys
+from collections.abc import Mapping
+
+from batch_updater.emulator.answers import Refusal
+from batch_updater.emulator.rules import OddValues, Rules
+
+STRICT_VALUE = re.compile(r"[A-Za-z0-9_-]{1,256}")  # page 0012 alone
+MAX_VALUE = 256
+INTEGER_BITS = {"integer": 32, "long": 64}
+LARGEST = {"float": 3.4028234663852886e38, "double": sys.float_info.max}
+
+
+def check_values(
+    fields: Mapping[str, object], declared: Mapping[str, str], rules: Rules
+) -> None:
+    """Hold values against the declaration: FRS.0402 undeclared, FRS.0012 wrong."""
+    for name, value in fields.items():
+        if name not in declared:
+            raise Refusal("FRS.0402", f"The field {name} was not declared.")
+        if not _is_let_through(value, rules):
+            _check_value(name, value, declared[name], rules)
+
+
+def cleared(fields: Mapping[str, object], rules: Rules) -> frozenset[str]:
+    """Return the names of those checked values that clear their field."""
+    return frozenset(
+        name for name, value in fields.items() if _odd_rule(value, rules) == "clear"
+    )
+
+
+def fits(value: object, kind: str) -> bool:
+    """Say whether a JSON value is a valid value of an FRS field type (page 0012)."""
+    if kind == "string":
+        return isinstance(value, str) and 1 <= len(value) <= MAX_VALUE
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if kind in INTEGER_BITS:
+        return isinstance(value, int) and _in_bits(value, INTEGER_BITS[kind])
+    return kind in LARGEST and _in_range(value, LARGEST[kind])
+
+
+def _is_let_through(value: object, rules: Rules) -> bool:
+    if isinstance(value, list | dict):
+        return rules.nested_values == "store"
+    return _odd_rule(value, rules) in ("store", "clear")
+
+
+def _odd_rule(value: object, rules: Rules) -> OddValues | None:
+    # Ways in which a client may mean "clear this field" (frs-api.md 1.3).
+    if value is None:
+        return rules.null_values
+    return rules.empty_values if value == "" else None
+
+
+def _check_value(name: str, value: object, kind: str, rules: Rules) -> None:
+    if rules.field_types == "lenient":
+        kind = _own_type(value)
+    if not fits(value, kind):
+        problem = f"The value of {name} is not a valid {kind}."
+        raise Refusal(rules.wrong_type_code, problem)
+    if (
+        rules.string_values == "strict"
+        and isinstance(value, str)
+        and not STRICT_VALUE.fullmatch(value)
+    ):
+        raise Refusal("FRS.0012", f"The value of {name} has a forbidden character.")
+
+
+def _own_type(value: object) -> str:
+    # What a lenient service still needs: a scalar, whatever the field declares.
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "long"
+    return "double" if isinstance(value, float) else "string"
+
+
+def _in_bits(value: int, bits: int) -> bool:
+    return -(1 << (bits - 1)) <= value < 1 << (bits - 1)
+
+
+def _in_range(value: float, limit: float) -> bool:
+    # Python compares an int of any size with a float exactly, and inf is beyond.
+    return -limit <= value <= limit
