@@ -63,16 +63,21 @@ class Credentials:
 
 def route(method: str, raw_path: str, query: Mapping[str, str]) -> Route:
     """Return where a request wants to go; operation UNKNOWN when nowhere."""
-    head, parts = raw_path.split("/")[:3], raw_path.split("/")[3:]
-    if len(head) < 3 or head[0] or head[1] not in VERSIONS:
+    parts = raw_path.split("/")
+    if len(parts) < 4:
         return Route(UNKNOWN)
-    version, project_id = head[1:]
-    operation = OPERATIONS.get((method, _shape(parts)), UNKNOWN)
-    for name, named in BY_QUERY.get(operation, {}).items():
-        if name in query:
-            operation = named
+    first, version, project_id, *path = parts
+    # No part may be empty: `face-sets/` is not `face-sets`.
+    if first or version not in VERSIONS or not all(path):
+        return Route(UNKNOWN)
+    named = path[1:2]
+    path[1:2] = "*" * len(named)
+    operation = OPERATIONS.get((method, "/".join(path)), UNKNOWN)
+    for key, precise in BY_QUERY.get(operation, {}).items():
+        if key in query:
+            operation = precise
             break
-    return Route(operation, unquote(project_id), unquote("".join(parts[1:2])), version)
+    return Route(operation, unquote(project_id), unquote("".join(named)), version)
 
 
 def check_route(route: Route) -> None:
@@ -97,10 +102,3 @@ def check_project(credentials: Credentials, project_id: str) -> None:
     """Refuse a project that is not the token's (FRS.0028)."""
     if project_id != credentials.project_id:
         raise Refusal("FRS.0028")
-
-
-def _shape(parts: list[str]) -> str:
-    # No part may be empty: `face-sets/` is not `face-sets`.
-    if not all(parts):
-        return ""
-    return "/".join([*parts[:1], *("*" for _ in parts[1:2]), *parts[2:]])

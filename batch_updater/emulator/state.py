@@ -65,6 +65,7 @@ class State:
     ) -> None:
         self._chance = Chance(seed)
         self._now, self._clock, self._lag = now, clock, lag
+        self._lagging = lag != Lag()
         self.face_sets: dict[str, FaceSet] = {}
         self.changes = changes
 
@@ -79,7 +80,7 @@ class State:
     def find(self, name: str) -> FaceSet | None:
         """Return a face set, if there is one, with everything shown that is due."""
         face_set = self.face_sets.get(name)
-        if face_set is not None and self._lag != Lag():
+        if self._lagging and face_set is not None:
             face_set.settle(self._clock())
         return face_set
 

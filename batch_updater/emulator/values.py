@@ -20,12 +20,18 @@ def check_values(
     for name, value in fields.items():
         if name not in declared:
             raise Refusal("FRS.0402", f"The field {name} was not declared.")
-        if not _is_let_through(value, rules):
-            _check_value(name, value, declared[name], rules)
+        kind = declared[name] if rules.field_types == "strict" else _own_type(value)
+        if fits(value, kind):
+            _check_charset(name, value, rules)
+        elif _odd_rule(value, rules) == "refuse":
+            problem = f"The value of {name} is not a valid {kind}."
+            raise Refusal(rules.wrong_type_code, problem)
 
 
 def cleared(fields: Mapping[str, object], rules: Rules) -> frozenset[str]:
     """Return the names of those checked values that clear their field."""
+    if "clear" not in (rules.null_values, rules.empty_values):
+        return frozenset()
     return frozenset(
         name for name, value in fields.items() if _odd_rule(value, rules) == "clear"
     )
@@ -44,25 +50,16 @@ def fits(value: object, kind: str) -> bool:
     return kind in LARGEST and _in_range(value, LARGEST[kind])
 
 
-def _is_let_through(value: object, rules: Rules) -> bool:
-    if isinstance(value, list | dict):
-        return rules.nested_values == "store"
-    return _odd_rule(value, rules) in ("store", "clear")
-
-
-def _odd_rule(value: object, rules: Rules) -> OddValues | None:
-    # Ways in which a client may mean "clear this field" (frs-api.md 1.3).
+def _odd_rule(value: object, rules: Rules) -> OddValues:
+    # Null and "" are ways in which a client may mean "clear this field".
     if value is None:
         return rules.null_values
-    return rules.empty_values if value == "" else None
+    if isinstance(value, list | dict):
+        return rules.nested_values
+    return rules.empty_values if value == "" else "refuse"
 
 
-def _check_value(name: str, value: object, kind: str, rules: Rules) -> None:
-    if rules.field_types == "lenient":
-        kind = _own_type(value)
-    if not fits(value, kind):
-        problem = f"The value of {name} is not a valid {kind}."
-        raise Refusal(rules.wrong_type_code, problem)
+def _check_charset(name: str, value: object, rules: Rules) -> None:
     if (
         rules.string_values == "strict"
         and isinstance(value, str)
