@@ -22,6 +22,7 @@ from batch_updater.emulator.command import (
     requests_a_second,
     settings_of,
 )
+from batch_updater.emulator.rules import switches
 from batch_updater.emulator.settings import EmulatorSettings
 
 COMMAND = (sys.executable, "-m", "batch_updater.emulator", "--port", "0")
@@ -234,22 +235,20 @@ def test_default_flags() -> None:
 
 def test_every_flag() -> None:
     """Each switch of the settings has its flag."""
+    other = {each.name: each.allowed[-1] for each in switches()}
     flags = parse(
         *("--qps", "unlimited", "--quota-per-operation", "--count-refused"),
-        *("--retry-after", "2", "--external-fields", "replace"),
-        *("--missing-face-code", "FRS.0403", "--missing-face-set", "empty"),
-        *("--field-types", "lenient", "--string-values", "strict"),
+        *("--retry-after", "2", "--lag", "1s", "--update-lag", "2s"),
         *("--port", "0", "--latency", "0s", "--jitter", "0s", "--data", "d"),
+        *(f"--{name.replace('_', '-')}={value}" for name, value in other.items()),
     )
     assert settings_of(flags, {}) == EmulatorSettings(
         qps=None,
         quota_per_operation=True,
         count_refused=True,
         retry_after=2,
-        external_fields="replace",
-        missing_face_code="FRS.0403",
-        missing_face_set="empty",
-        field_types="lenient",
-        string_values="strict",
+        lag=1.0,
+        update_lag=2.0,
         data=Path("d"),
+        **other,  # type: ignore[arg-type]
     )
