@@ -17,6 +17,7 @@ from batch_updater.cli.parser import make_parser
 from batch_updater.config.options import OPTIONS, Option
 from batch_updater.emulator import Emulator, EmulatorSettings
 from batch_updater.emulator.faults import ACTIONS
+from batch_updater.emulator.rules import switches
 from batch_updater.files.results import (
     FAILED_COLUMNS,
     INVALID_COLUMNS,
@@ -35,12 +36,14 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def section(title: str) -> str:
-    """Return a section's text, without its heading."""
+    """Return a section's text with its subsections, without its heading."""
     found = re.search(
-        rf"^#+ {re.escape(title)}\n(.*?)(?=^##? |\Z)", README, re.MULTILINE | re.DOTALL
+        rf"^(#+) {re.escape(title)}\n(.*?)(?=^(?!\1#)##+ |\Z)",
+        README,
+        re.MULTILINE | re.DOTALL,
     )
     assert found, f"README has no section {title!r}"
-    return found[1]
+    return found[2]
 
 
 def table(text: str) -> list[list[str]]:
@@ -148,9 +151,23 @@ def test_verdicts_of_the_examples() -> None:
 
 def test_every_action_of_the_emulator_is_in_the_table() -> None:
     """The table of faults is the list of faults."""
-    documented = {row[0].strip("`") for row in table(section("The emulator"))}
+    documented = {row[0].strip("`") for row in table(section("Planned misbehaviour"))}
 
     assert set(ACTIONS) == documented
+
+
+def test_every_switch_of_the_emulator_is_in_the_table() -> None:
+    """The table of switches is the list of switches, with their values, default first."""
+    documented = [
+        row[0].strip("`") for row in table(section("What the documents leave open"))
+    ]
+    written = [
+        f"--{switch.name.replace('_', '-')} "
+        + "|".join(sorted(switch.allowed, key=lambda value: value != switch.default))
+        for switch in switches()
+    ]
+
+    assert documented == written
 
 
 def test_every_line_of_the_summary_is_explained() -> None:
