@@ -116,6 +116,21 @@ class Emulator:
 
     async def start(self) -> None:
         """Load the data file, if any, and listen; DataError when it is damaged."""
+        try:
+            await self._open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End what is held back, close every connection, save what is not saved."""
+        self._service.closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._keeper is not None:
+            await self._keeper.stop()
+
+    async def _open(self) -> None:
         if self._keeper is not None:
             self._keeper.load()
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
@@ -126,14 +141,6 @@ class Emulator:
         self._port = int(self._runner.addresses[0][1])
         if self._keeper is not None:
             self._keeper.start()
-
-    async def stop(self) -> None:
-        """End what is held back, close every connection, save what is not saved."""
-        self._service.closing.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._keeper is not None:
-            await self._keeper.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.rel_url.raw_path.startswith(PREFIX):

@@ -28,7 +28,7 @@ class Fault:
     """
     One planned misbehaviour.
 
-    It matches requests of `operation`, and of `face_id` when given. Of those it
+    It matches requests of `operation`, as the SDK names it, and of `face_id` when given. Of those it
     skips the first `after`, then takes every `every`-th, `times` times (0: for
     ever). `respond` answers with `code` in its envelope (`status` and `message`
     have the code's usual values) or with a raw `body`; nothing is committed.

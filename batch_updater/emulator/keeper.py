@@ -52,8 +52,8 @@ class Keeper:
             try:
                 if self._file is not None:
                     await self._save(self._file)
-            except DataError:
-                log.exception("emulator: the data file cannot be written")
+            except DataError as problem:
+                log.warning("emulator: %s", problem)
 
     async def _save(self, file: DataFile) -> None:
         for scope, state in self._states.items():

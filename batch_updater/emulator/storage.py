@@ -87,7 +87,7 @@ class DataFile:
                 for change in changes:
                     _write(self._connection, scope, change)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, *UNREADABLE) as problem:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise DataError(

@@ -2,13 +2,14 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from batch_updater.emulator.answers import Refusal
 from batch_updater.emulator.rules import OddValues, Rules
 
 STRICT_VALUE = re.compile(r"[A-Za-z0-9_-]{1,256}")  # page 0012 alone
 MAX_VALUE = 256
+MAX_DEPTH = 20  # of a nested value; ours
 INTEGER_BITS = {"integer": 32, "long": 64}
 LARGEST = {"float": 3.4028234663852886e38, "double": sys.float_info.max}
 
@@ -55,8 +56,16 @@ def _odd_rule(value: object, rules: Rules) -> OddValues:
     if value is None:
         return rules.null_values
     if isinstance(value, list | dict):
-        return rules.nested_values
+        return "refuse" if _is_deep(value) else rules.nested_values
     return rules.empty_values if value == "" else "refuse"
+
+
+def _is_deep(value: object, left: int = MAX_DEPTH) -> bool:
+    # What can be read must not be too deep to be written back.
+    inner: Iterable[object] = ()
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(_is_deep(each, left - 1) for each in inner)
 
 
 def _check_charset(name: str, value: object, rules: Rules) -> None:

@@ -146,6 +146,17 @@ def test_failed_writing_changes_nothing(tmp_path: Path) -> None:
     assert read(path) == before
 
 
+async def test_start_that_fails_lets_go(tmp_path: Path) -> None:
+    """An emulator that cannot listen leaves its data file to the next one."""
+    settings = EmulatorSettings(data=tmp_path / "data")
+    async with Emulator() as other:
+        taken = EmulatorSettings(data=tmp_path / "data", port=other.port)
+        with pytest.raises(OSError, match="in use"):
+            await Emulator(taken).start()
+        async with Emulator(settings) as second:
+            assert second.state.face_sets == {}
+
+
 HALF = 2000
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:HALF]),

@@ -20,6 +20,11 @@ FIELDS = {"age": "integer", "color": "string"}
 IMAGE = base64.b64encode(b"any picture").decode()
 
 
+DEEP: Any = []
+for _ in range(500):
+    DEEP = [DEEP]
+
+
 class Clock:
     """A clock that goes on when it is told to."""
 
@@ -125,6 +130,7 @@ async def test_answer_for_what_is_not_there(
         ({"empty_values": "clear"}, {"color": ""}, {"age": 1}),
         ({"nested_values": "store"}, {"age": [1]}, {"age": [1], "color": "red"}),
         ({"nested_values": "store"}, {"age": None}, "FRS.0012"),
+        ({"nested_values": "store"}, {"age": DEEP}, "FRS.0012"),
         ({"wrong_type_code": "FRS.0018"}, {"age": "x"}, "FRS.0018"),
         ({"external_fields": "replace"}, {"color": "b"}, {"color": "b"}),
         (
