@@ -51,6 +51,15 @@ CODES: Mapping[str, tuple[int, str]] = {
     "APIGW.0302": (403, "The IAM user is not authorized."),
     "APIGW.0307": (401, OLD_TOKEN),
     "APIGW.0308": (429, "The throttling threshold has been reached"),
+    # IAM: frs-api.md 3.3.
+    "IAM.0001": (401, "Authentication is required."),
+    "IAM.0004": (404, "The resource does not exist."),
+    "IAM.0006": (500, "IAM has an internal error."),
+    "IAM.0012": (429, "Too many requests."),
+    "IAM.0061": (401, "The account is locked."),
+    "IAM.0062": (401, "The user name or the password is wrong."),
+    "IAM.0066": (401, "The token has expired."),
+    "IAM.0067": (401, "The token is invalid."),
 }
 
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Self
 
@@ -11,11 +12,14 @@ from aiohttp import web
 from batch_updater.emulator.changes import Changes
 from batch_updater.emulator.doors import PREFIX, open_door
 from batch_updater.emulator.faults import Fault, Script, Tally
+from batch_updater.emulator.identity import AccessKey
+from batch_updater.emulator.identity_service import PREFIXES as IDENTITY_PREFIXES
 from batch_updater.emulator.keeper import Keeper
 from batch_updater.emulator.service import Service
 from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.emulator.state import Lag, State, utc_now
 from batch_updater.emulator.states import V2, Scope, States
+from batch_updater.emulator.tls import server_context
 from batch_updater.emulator.witness import Witness
 
 STOP_WITHIN = 0.4  # aiohttp waits for this long twice
@@ -38,10 +42,12 @@ class Emulator:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.settings = settings or EmulatorSettings()
-        self._clock, self._now = clock, now
+        offset = timedelta(seconds=self.settings.clock_offset)
+        self._clock = clock
+        self._now: Callable[[], datetime] = lambda: now() + offset
         self._states = States(self._empty_state, self.settings.versions)
         self.state = self.state_of(self.settings.project_id)
-        self._service = Service(self.settings, self._states, clock)
+        self._service = Service(self.settings, self._states, clock, self._now)
         self._port: int | None = None
         self._runner: web.ServerRunner | None = None
         self._keeper: Keeper | None = None
@@ -72,12 +78,13 @@ class Emulator:
     def url(self) -> str:
         """The endpoint to give to a client, without a path."""
         host = self.settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "http" if self.settings.tls_cert is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def token(self) -> str:
-        """The token that is let in now."""
-        return self._service.credentials.token
+        """The fixed token that is let in now, beside those that IAM issued."""
+        return self._service.identity.tokens.fixed
 
     @property
     def project_id(self) -> str:
@@ -106,16 +113,39 @@ class Emulator:
         """Empty the witness and the quota, rewind the script; faces stay."""
         self._service.reset()
 
+    @property
+    def tokens_issued(self) -> int:
+        """How many tokens IAM has issued."""
+        return self._service.identity.tokens.issued
+
     def expire_token(self, *, expired: bool = True) -> None:
-        """Answer APIGW.0307 to the token from now on, or let it in again."""
-        self._service.credentials.expired = expired
+        """Answer APIGW.0307 to the fixed token from now on, or let it in again."""
+        self.revoke(self.token, revoked=expired)
 
     def issue_token(self, token: str) -> None:
-        """Let a new token in; the one before has expired."""
-        self._service.credentials.issue(token)
+        """Let a new fixed token in; the one before has expired."""
+        self._service.identity.tokens.replace(token)
+
+    def revoke(self, token: str, *, revoked: bool = True) -> None:
+        """End one token early, or let it in again; KeyError when it is unknown."""
+        if not self._service.identity.tokens.withdraw(token, withdrawn=revoked):
+            raise KeyError("the token is unknown")
+
+    def revoke_issued(self) -> int:
+        """End every token that IAM issued; return how many were good until now."""
+        return self._service.identity.tokens.withdraw_issued()
+
+    def issue_key(self, life: float) -> AccessKey:
+        """Return a new temporary access key that ends after `life` seconds."""
+        end = self._now() + timedelta(seconds=life)
+        return self._service.identity.keys.issue(end)
 
     async def start(self) -> None:
-        """Load the data file, if any, and listen; DataError when it is damaged."""
+        """
+        Load the data file, if any, and listen.
+
+        DataError when it is damaged, TlsError when a certificate cannot be used.
+        """
         try:
             await self._open()
         except BaseException:
@@ -131,21 +161,31 @@ class Emulator:
             await self._keeper.stop()
 
     async def _open(self) -> None:
+        tls = server_context(self.settings.tls_cert, self.settings.tls_key)
         if self._keeper is not None:
             self._keeper.load()
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_WITHIN)
         await self._runner.setup()
         host, port = self.settings.host, self.settings.port
-        await web.TCPSite(self._runner, host, port, backlog=BACKLOG).start()
+        site = web.TCPSite(self._runner, host, port, backlog=BACKLOG, ssl_context=tls)
+        await site.start()
         self._port = int(self._runner.addresses[0][1])
         if self._keeper is not None:
             self._keeper.start()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.rel_url.raw_path.startswith(PREFIX):
+        path = request.rel_url.raw_path
+        if path.startswith(PREFIX):
             return await open_door(self._service, request)
-        return await self._service.serve(request)
+        if path.startswith(IDENTITY_PREFIXES):
+            answered = await self._service.identify(request)
+        else:
+            answered = await self._service.serve(request)
+        if self.settings.clock_offset and not answered.prepared:
+            date = format_datetime(self._now(), usegmt=True)
+            answered.headers.setdefault("Date", date)
+        return answered
 
     def _empty_state(self, scope: Scope) -> State:
         settings = self.settings

@@ -10,23 +10,34 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from batch_updater.emulator.app import Emulator
 from batch_updater.emulator.rules import switches
 from batch_updater.emulator.script import read_script
 from batch_updater.emulator.settings import (
-    DEFAULT_PROJECT_ID,
+    DAY,
     DEFAULT_TOKEN,
+    CallLimit,
     EmulatorSettings,
 )
 from batch_updater.emulator.storage import DataError
+from batch_updater.emulator.tls import TlsError
 
-TOKEN_VARIABLE = "BATCH_UPDATER_EMULATOR_TOKEN"  # noqa: S105 - a name, not a secret
-PROJECT_VARIABLE = "BATCH_UPDATER_EMULATOR_PROJECT_ID"
+VARIABLE = "BATCH_UPDATER_EMULATOR_"
+TOKEN_VARIABLE = f"{VARIABLE}TOKEN"
+PROJECT_VARIABLE = f"{VARIABLE}PROJECT_ID"
+# Settings that come from the environment alone: secrets are never flags.
+FROM_ENVIRONMENT = (
+    *("token", "project_id", "ak", "sk"),
+    *("iam_domain", "iam_user", "iam_password"),
+)
 UNLIMITED = "unlimited"
-DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m)")
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d)")
+CALLS = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,4})([smhd])", re.ASCII)
+PROJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 USAGE_ERROR = 2
 
 
@@ -34,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every flag of the emulator to a parser."""
     _add_server(parser.add_argument_group("server"))
     _add_quota(parser.add_argument_group("quota"))
+    _add_identity(parser.add_argument_group("identity"))
     _add_unknowns(parser.add_argument_group("unknowns of the service"))
 
 
@@ -47,7 +59,7 @@ def serve(
         return _refuse(problem)
     try:
         asyncio.run(_until_signal(emulator, namespace.port_file))
-    except (DataError, OSError) as problem:
+    except (DataError, TlsError, OSError) as problem:
         return _refuse(problem)
     return 0
 
@@ -70,23 +82,13 @@ def make_emulator(
 def settings_of(
     namespace: argparse.Namespace, environ: Mapping[str, str]
 ) -> EmulatorSettings:
-    """Fold flags and environment into settings."""
-    return EmulatorSettings(
-        host=namespace.host,
-        port=namespace.port,
-        token=environ.get(TOKEN_VARIABLE) or DEFAULT_TOKEN,
-        project_id=environ.get(PROJECT_VARIABLE) or DEFAULT_PROJECT_ID,
-        data=namespace.data,
-        latency=namespace.latency,
-        jitter=namespace.jitter,
-        qps=namespace.qps,
-        count_refused=namespace.count_refused,
-        quota_per_operation=namespace.quota_per_operation,
-        retry_after=namespace.retry_after,
-        lag=namespace.lag,
-        update_lag=namespace.update_lag,
-        **{each.name: getattr(namespace, each.name) for each in switches()},
-    )
+    """Fold flags and environment into settings; a flag bears its setting's name."""
+    names = {each.name for each in fields(EmulatorSettings)}
+    given = {name: value for name, value in vars(namespace).items() if name in names}
+    for name in FROM_ENVIRONMENT:
+        if value := environ.get(VARIABLE + name.upper()):
+            given[name] = value
+    return EmulatorSettings(**given | {"projects": _projects(namespace.projects)})
 
 
 def is_loopback(host: str) -> bool:
@@ -106,6 +108,27 @@ def duration(text: str) -> float:
     if not math.isfinite(seconds):
         raise argparse.ArgumentTypeError(f"{text!r} is too long")
     return seconds
+
+
+def offset(text: str) -> float:
+    """Read a duration that may be negative, like `-20m`, as seconds."""
+    return -duration(text[1:]) if text.startswith("-") else duration(text)
+
+
+def call_limit(text: str) -> CallLimit:
+    """Read `200/1s` or `10/1m`: calls in a window of s, m, h or d."""
+    found = CALLS.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no limit like 200/1s, 10/1m")
+    return CallLimit(int(found[1]), int(found[2]) * int(UNITS[found[3]]))
+
+
+def project(text: str) -> tuple[str, str]:
+    """Read `NAME=ID`."""
+    name, _, project_id = text.partition("=")
+    if not name or not PROJECT_ID.fullmatch(project_id):
+        raise argparse.ArgumentTypeError(f"{text!r} is no project like NAME=ID")
+    return name, project_id
 
 
 def requests_a_second(text: str) -> int | None:
@@ -130,6 +153,13 @@ def welcome(emulator: Emulator) -> str:
         f"batch-updater run INPUT --endpoint {url} --project-id {project} "
         f"--face-set NAME ; own credentials: {TOKEN_VARIABLE}, {PROJECT_VARIABLE}"
     )
+
+
+def _projects(given: list[tuple[str, str]]) -> dict[str, str]:
+    projects = dict(given)
+    if len(projects) < len(given):
+        raise ValueError("--project: a name is given twice")
+    return projects
 
 
 def _refuse(problem: Exception) -> int:
@@ -166,6 +196,10 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     add("--allow-remote", action="store_true", help="allow a host beyond loopback")
     add("--data", type=Path, metavar="FILE", help="keeps the face sets over restarts")
     add("--script", type=Path, metavar="FILE", help="planned faults, TOML [[fault]]")
+    add("--tls-cert", type=Path, metavar="FILE", help="PEM; speaks https")
+    add("--tls-key", type=Path, metavar="FILE", help="PEM, without a passphrase")
+    shift = "shifts its clock, as 20m or =-20m"
+    add("--clock-offset", type=offset, default=0.0, metavar="TIME", help=shift)
     add("--latency", type=duration, default=0.03, metavar="TIME", help="default 30ms")
     add("--jitter", type=duration, default=0.003, metavar="TIME", help="default 3ms")
     unseen = "hides a face just added; default 0s"
@@ -183,6 +217,30 @@ def _add_quota(group: argparse._ArgumentGroup) -> None:
     add(
         "--retry-after", type=int, metavar="SECONDS", help="sent with 429; default none"
     )
+    limit = "calls of a user to an API, as 200/1s or 10/1m; default none"
+    add("--gateway-quota", type=call_limit, metavar="N/TIME", help=limit)
+    add("--ratelimit-headers", action="store_true", help="send what is left of it")
+    limit = "calls a second to IAM; default unlimited"
+    add("--iam-qps", type=requests_a_second, metavar="N", help=limit)
+
+
+def _add_identity(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--project",
+        dest="projects",
+        type=project,
+        action="append",
+        default=[],
+        metavar="NAME=ID",
+        help="one more project; repeatable",
+    )
+
+    def life(flag: str, text: str) -> None:
+        add(flag, type=duration, default=DAY, metavar="TIME", help=text)
+
+    life("--token-life", "of tokens from IAM; default 24h")
+    life("--metadata-key-life", "of keys from the metadata service; default 24h")
 
 
 def _add_unknowns(group: argparse._ArgumentGroup) -> None:

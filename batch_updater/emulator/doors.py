@@ -60,7 +60,9 @@ def summary(service: Service) -> Json:
         "worst_second_by_operation": {
             name: witness.worst_second(name) for name in operations
         },
-        "quota": asdict(service.quota.rules),
+        "quota": asdict(service.entrance.quota.rules),
+        "identity": witness.identity,
+        "tokens_issued": service.identity.tokens.issued,
         "faults": faults(service.script),
     }
 
@@ -136,9 +138,10 @@ def _token(service: Service, content: Json) -> Json:
     token, expired = content.get("token"), content.get("expired", False)
     if not isinstance(expired, bool) or not isinstance(token, str | None):
         raise DoorError("expired must be true or false, token a string")
+    tokens = service.identity.tokens
     if token:
-        service.credentials.issue(token)
-    service.credentials.expired = expired
+        tokens.replace(token)
+    tokens.withdraw(tokens.fixed, withdrawn=expired)
     return {"expired": expired}
 
 
@@ -149,6 +152,17 @@ def _state(service: Service, named: Mapping[str, object]) -> State:
         raise DoorError(f"project_id must be a string, version one of {VERSIONS}")
     as_bytes(project_id, "project_id")
     return service.states.state_of(project_id, str(version))
+
+
+def _revoke(service: Service, content: Json) -> Json:
+    token, tokens = content.get("token"), service.identity.tokens
+    if not isinstance(token, str | None):
+        raise DoorError("token must be a string; without one all issued are meant")
+    if token is None:
+        return {"revoked": tokens.withdraw_issued()}
+    if not tokens.withdraw(token):
+        raise LookupError("the token is unknown")
+    return {"revoked": 1}
 
 
 async def _body(request: web.BaseRequest) -> Json:
@@ -177,4 +191,5 @@ ACTS: Mapping[str, Callable[[Service, Json], Json]] = {
     "script": _script,
     "reset": _reset,
     "token": _token,
+    "revoke": _revoke,
 }

@@ -1,14 +1,23 @@
-"""What the gateway decides from the first line and the headers alone; pure."""
+"""Where a request wants to go, and whether it may; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote
 
 from batch_updater.emulator.answers import Refusal
+from batch_updater.emulator.identity import Caller, Grant, Identity
+from batch_updater.emulator.quota import Allowance, Quota
+from batch_updater.emulator.signature import (
+    INCORRECT,
+    Arrived,
+    parse,
+    refusal,
+    verify,
+)
 from batch_updater.emulator.states import V2
 
 UNKNOWN = "Unknown"
-BAD_TOKEN = "Incorrect IAM authentication information: "  # noqa: S105 - a message
 
 VERSIONS = ("v1", V2)
 
@@ -46,21 +55,6 @@ class Route:
     version: str = V2
 
 
-@dataclass(slots=True)
-class Credentials:
-    """The one token that is let in, the project it belongs to, and older tokens."""
-
-    token: str
-    project_id: str
-    expired: bool = False
-    past: frozenset[str] = frozenset()
-
-    def issue(self, token: str) -> None:
-        """Let this token in from now on; the one before has expired."""
-        self.past = (self.past | {self.token}) - {token}
-        self.token, self.expired = token, False
-
-
 def route(method: str, raw_path: str, query: Mapping[str, str]) -> Route:
     """Return where a request wants to go; operation UNKNOWN when nowhere."""
     parts = raw_path.split("/")
@@ -86,19 +80,64 @@ def check_route(route: Route) -> None:
         raise Refusal("APIGW.0101")
 
 
-def check_token(credentials: Credentials, given: str | None) -> None:
-    """Refuse a token that is missing, not ours or expired (frs-api.md 3.2)."""
+def check_token(
+    identity: Identity, given: str | None, now: Callable[[], datetime]
+) -> Caller:
+    """Return whose token it is; refuse one that is missing, not ours or ended.
+
+    The texts: frs-api.md 3.2. A token that ended gets the code of the switch.
+    """
     if not given:
-        raise Refusal("APIGW.0301", f"{BAD_TOKEN}x-auth-token not found")
-    if given in credentials.past or (
-        given == credentials.token and credentials.expired
-    ):
-        raise Refusal("APIGW.0307")
-    if given != credentials.token:
-        raise Refusal("APIGW.0301", f"{BAD_TOKEN}decrypt token fail")
+        raise Refusal("APIGW.0301", f"{INCORRECT}x-auth-token not found")
+    grant = identity.tokens.find(given)
+    if grant is None:
+        raise Refusal("APIGW.0301", f"{INCORRECT}decrypt token fail")
+    # The clock is read for a token that has an end, and for no other.
+    if grant.withdrawn or (grant.expires_at is not None and grant.ended(now())):
+        raise _ended(identity.rules.expired_code, grant)
+    return grant.caller
 
 
-def check_project(credentials: Credentials, project_id: str) -> None:
-    """Refuse a project that is not the token's (FRS.0028)."""
-    if project_id != credentials.project_id:
+def check_signature(identity: Identity, arrived: Arrived, now: datetime) -> Caller:
+    """Return whose signature it is; refuse a wrong one, and a locked access key."""
+    claim = parse(arrived.headers["authorization"])
+    key, lockout = identity.keys.find(claim.access), identity.keys.lockout
+    if key is None:
+        raise refusal(f"Get secretKey failed,ak:{claim.access},err:ak not exist")
+    if lockout.locked(claim.access, now):
+        raise refusal("AK access failed to reach the limit,forbidden")
+    try:
+        verify(key, claim, arrived, now)
+    except Refusal:
+        lockout.fail(claim.access, now)
+        raise
+    lockout.clear(claim.access)
+    return key.caller
+
+
+def check_project(caller: Caller, project_id: str, header: str | None = None) -> None:
+    """Refuse (FRS.0028) a project the caller has no part in, or a second one.
+
+    `header` is the X-Project-Id of a signed request.
+    """
+    if project_id not in caller.projects or header not in (None, project_id):
         raise Refusal("FRS.0028")
+
+
+def check_allowance(allowance: Allowance | None) -> None:
+    """Refuse (APIGW.0308) what is beyond the gateway's quota, if it has one."""
+    if allowance is not None and not allowance.admitted:
+        raise Refusal("APIGW.0308", allowance.message)
+
+
+def check_quota(quota: Quota, route: Route, at: float) -> None:
+    """Count a call that arrived at `at` seconds; refuse (FRS.0033) one too many."""
+    if not quota.admit(route.operation, at):
+        raise Refusal("FRS.0033")
+
+
+def _ended(code: str, grant: Grant) -> Refusal:
+    if code != "APIGW.0301":
+        return Refusal(code)
+    end = "" if grant.expires_at is None else f"{grant.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    return refusal(f"token expires, expires_at:{end}")

@@ -16,6 +16,9 @@ NestedValues = Literal["refuse", "store"]
 ListOrder = Literal["added", "reverse", "shuffled"]
 SearchFields = Literal["named", "all"]
 Versions = Literal["shared", "separate"]
+ExpiredCode = Literal["APIGW.0307", "APIGW.0301", "FRS.0002"]
+IamErrors = Literal["nested", "coded"]
+MetadataMode = Literal["token", "404", "405", "no-agency"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Rules:
         "lenient"
     )
     versions: Annotated[Versions, "face sets of v1 and v2"] = "shared"
+    expired_code: Annotated[ExpiredCode, "a token that has ended"] = "APIGW.0307"
+    iam_errors: Annotated[IamErrors, "envelope of a wrong password"] = "nested"
+    metadata: Annotated[MetadataMode, "metadata service: its tokens"] = "token"
 
 
 @dataclass(frozen=True, slots=True)

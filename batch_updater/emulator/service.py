@@ -5,6 +5,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from aiohttp import web
@@ -14,9 +15,15 @@ from batch_updater.emulator.actions import Visit, play
 from batch_updater.emulator.answers import Answer, Refusal, refused, success
 from batch_updater.emulator.bodies import body_limit, content_of, kind_of
 from batch_updater.emulator.calls import Call, counted
+from batch_updater.emulator.entrance import Admission, Entrance
 from batch_updater.emulator.faults import Script
+from batch_updater.emulator.identity import Identity
+from batch_updater.emulator.identity_service import (
+    Errand,
+    IdentityService,
+    operation_of,
+)
 from batch_updater.emulator.operations import OPERATIONS
-from batch_updater.emulator.quota import Quota
 from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.emulator.state import State
 from batch_updater.emulator.states import States
@@ -48,25 +55,30 @@ class Service:
         settings: EmulatorSettings,
         states: States,
         clock: Callable[[], float],
+        now: Callable[[], datetime],
         request_id: Callable[[], str] = new_request_id,
     ) -> None:
         self.states = states
         self.project_id = settings.project_id
         self.witness = Witness()
         self.script = Script()
-        self.quota = Quota(settings.quota_rules())
-        self.credentials = gate.Credentials(settings.token, settings.project_id)
+        self.identity = Identity(settings.identity_rules())
+        self.entrance = Entrance(self.identity, settings, now)
         self.closing = asyncio.Event()
         self._rules = settings.rules()
         self._latency, self._jitter = settings.latency, settings.jitter
         self._random = random.Random(settings.seed)  # noqa: S311 - repeatable
         self._clock, self._request_id = clock, request_id
         self._started = clock()
+        self._identity_service = IdentityService(
+            self.entrance, now, settings.iam_qps, self.closing
+        )
 
     def reset(self) -> None:
         """Empty the witness and the quota, rewind the script; faces stay."""
         self.witness.reset()
-        self.quota.reset()
+        self.entrance.reset()
+        self._identity_service.reset()
         self.script.rewind()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -76,39 +88,44 @@ class Service:
         route = gate.route(request.method, request.rel_url.raw_path, request.query)
         ticket = self.witness.arrive(route.operation, arrival)
         try:
-            return await self._answer(request, route, ticket)
+            admission = await self.entrance.admit(request, route, arrival)
+            answered = await self._answer(request, route, ticket, admission)
         except BaseException:
             self.witness.finish(ticket, None)
             raise
+        if admission.headers and not answered.prepared:
+            answered.headers.update(admission.headers)
+        return answered
+
+    async def identify(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one IAM or metadata request; FRS's quota and account stay as is."""
+        at = self._clock() - self._started
+        operation = operation_of(request)
+        self.witness.identity[operation] += 1
+        errand = Errand(request, operation, self._request_id(), at)
+        fault = self.script.match(operation, None)
+        await self._travel()
+        return await self._identity_service.serve(errand, fault)
 
     async def _answer(
-        self, request: web.BaseRequest, route: gate.Route, ticket: Ticket
+        self,
+        request: web.BaseRequest,
+        route: gate.Route,
+        ticket: Ticket,
+        admission: Admission,
     ) -> web.StreamResponse:
         request_id = self._request_id()
-        refusal = self._refusal(request, route, ticket)
         await self._travel()
-        if refusal is not None:
-            answer = self._refused(refusal, request_id)
+        if admission.refusal is not None:
+            answer = self._refused(admission.refusal, request_id)
             return self._reply(answer, ticket, request_id)
         try:
-            call = await self._call(request, route)
+            call = await self._call(request, route, admission.body)
         except Refusal as broken:
             return self._reply(refused(broken, request_id), ticket, request_id)
         state = self.states.state_of(route.project_id, route.version)
         admitted = Admitted(state, call, ticket, request_id)
         return await self._perform(request, admitted)
-
-    def _refusal(
-        self, request: web.BaseRequest, route: gate.Route, ticket: Ticket
-    ) -> Refusal | None:
-        try:
-            gate.check_route(route)
-            gate.check_token(self.credentials, request.headers.get("X-Auth-Token"))
-            gate.check_project(self.credentials, route.project_id)
-        except Refusal as refusal:
-            return refusal
-        admitted = self.quota.admit(route.operation, ticket.arrival)
-        return None if admitted else Refusal("FRS.0033")
 
     async def _travel(self) -> None:
         spread = self._random.uniform(-self._jitter, self._jitter)
@@ -116,9 +133,13 @@ class Service:
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    async def _call(self, request: web.BaseRequest, route: gate.Route) -> Call:
-        body = await read_body(request, body_limit(route.operation))
+    async def _call(
+        self, request: web.BaseRequest, route: gate.Route, body: bytes | None
+    ) -> Call:
+        limit = body_limit(route.operation)
         if body is None:
+            body = await read_body(request, limit)
+        if body is None or len(body) > limit:
             raise Refusal("FRS.0017")
         content = content_of(route.operation, request.headers.get("Content-Type"), body)
         kind = kind_of(route.operation, content)
@@ -163,7 +184,7 @@ class Service:
         return success(counted(update.face_set, 0))
 
     def _refused(self, refusal: Refusal, request_id: str) -> Answer:
-        wait = self.quota.rules.retry_after
+        wait = self.entrance.quota.rules.retry_after
         if refusal.code != "FRS.0033" or wait is None:
             return refused(refusal, request_id)
         return refused(refusal, request_id, {"Retry-After": str(wait)})

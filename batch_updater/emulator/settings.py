@@ -1,12 +1,23 @@
 """What an emulator is told at its start: frozen values, checked once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from batch_updater.emulator.rules import Rules, check_rules, rules_of
+from batch_updater.emulator.rules import (
+    ExpiredCode,
+    IamErrors,
+    MetadataMode,
+    Rules,
+    check_rules,
+    rules_of,
+)
 
 DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - a published stand-in, not a secret
 DEFAULT_PROJECT_ID = "0123456789abcdef0123456789abcdef"
+DEFAULT_PROJECT = "cn-north-4"
+DAY = 86_400.0
+UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +28,49 @@ class QuotaRules:
     count_refused: bool = False
     per_operation: bool = False
     retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """The gateway's quota: `calls` of one user to one API in any `seconds`."""
+
+    calls: int
+    seconds: int
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or self.seconds < 1:
+            raise ValueError(f"gateway_quota must be at least 1 call in 1 s: {self}")
+
+    @property
+    def unit(self) -> str:
+        """The largest of second, minute, hour and day that divides the window."""
+        return [name for name, size in UNITS.items() if self.seconds % size == 0][-1]
+
+    @property
+    def window(self) -> str:
+        """The window as the gateway writes it, like `1 minute`."""
+        return f"{self.seconds // UNITS[self.unit]} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRules:
+    """Who is let in: names, secrets, `projects` (name -> id), lives in seconds."""
+
+    token: str = field(default=DEFAULT_TOKEN, repr=False)
+    ak: str = "emulator-ak"
+    sk: str = field(default="emulator-sk", repr=False)
+    project_id: str = DEFAULT_PROJECT_ID
+    projects: Mapping[str, str] = field(
+        default_factory=lambda: {DEFAULT_PROJECT: DEFAULT_PROJECT_ID}
+    )
+    iam_domain: str = "emulator-domain"
+    iam_user: str = "emulator-user"
+    iam_password: str = field(default="emulator-password", repr=False)
+    token_life: float = DAY
+    key_life: float = DAY
+    iam_errors: IamErrors = "nested"
+    expired_code: ExpiredCode = "APIGW.0307"
+    metadata: MetadataMode = "token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +84,21 @@ class EmulatorSettings(Rules):
 
     host: str = "127.0.0.1"
     port: int = 0
-    token: str = DEFAULT_TOKEN
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    clock_offset: float = 0.0
+
+    token: str = field(default=DEFAULT_TOKEN, repr=False)
     project_id: str = DEFAULT_PROJECT_ID
+    ak: str = "emulator-ak"
+    sk: str = field(default="emulator-sk", repr=False)
+    iam_domain: str = "emulator-domain"
+    iam_user: str = "emulator-user"
+    iam_password: str = field(default="emulator-password", repr=False)
+    projects: Mapping[str, str] = field(default_factory=dict)
+    token_life: float = DAY
+    metadata_key_life: float = DAY
+
     data: Path | None = None
     seed: int = 0
 
@@ -44,10 +111,14 @@ class EmulatorSettings(Rules):
     count_refused: bool = False
     quota_per_operation: bool = False
     retry_after: int | None = None
+    iam_qps: int | None = None
+    gateway_quota: CallLimit | None = None
+    ratelimit_headers: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers(self)
         check_rules(self)
+        _check_pairs(self)
 
     def rules(self) -> Rules:
         """Return the switches of the checks."""
@@ -62,6 +133,24 @@ class EmulatorSettings(Rules):
             retry_after=self.retry_after,
         )
 
+    def identity_rules(self) -> IdentityRules:
+        """Return who is let in."""
+        return IdentityRules(
+            token=self.token,
+            ak=self.ak,
+            sk=self.sk,
+            project_id=self.project_id,
+            projects={DEFAULT_PROJECT: self.project_id, **self.projects},
+            iam_domain=self.iam_domain,
+            iam_user=self.iam_user,
+            iam_password=self.iam_password,
+            token_life=self.token_life,
+            key_life=self.metadata_key_life,
+            iam_errors=self.iam_errors,
+            expired_code=self.expired_code,
+            metadata=self.metadata,
+        )
+
 
 def _check_numbers(settings: EmulatorSettings) -> None:
     if settings.qps is not None and settings.qps < 1:
@@ -73,5 +162,18 @@ def _check_numbers(settings: EmulatorSettings) -> None:
             raise ValueError(f"{name} must not be negative")
     if settings.retry_after is not None and settings.retry_after < 0:
         raise ValueError(f"retry_after must not be negative: {settings.retry_after}")
+    if settings.iam_qps is not None and settings.iam_qps < 1:
+        raise ValueError(f"iam_qps must be at least 1, or None: {settings.iam_qps}")
+    if settings.token_life <= 0 or settings.metadata_key_life <= 0:
+        raise ValueError("token_life and metadata_key_life must be above nought")
     if not 0 <= settings.port <= 65535:
         raise ValueError(f"port must be from 0 to 65535: {settings.port}")
+
+
+def _check_pairs(settings: EmulatorSettings) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ValueError("tls_cert and tls_key belong together: give both")
+    if settings.ratelimit_headers and settings.gateway_quota is None:
+        raise ValueError("ratelimit_headers tell of a gateway_quota: give one")
+    if DEFAULT_PROJECT in settings.projects:
+        raise ValueError(f"projects must not name {DEFAULT_PROJECT}: it is project_id")

@@ -50,7 +50,11 @@ class Arrivals:
 
 
 class Witness:
-    """Every FRS request and every applied update, in compact columns."""
+    """Every FRS request and every applied update, in compact columns.
+
+    `identity` counts the calls to IAM and the metadata service by operation; they
+    are no FRS requests and stand in no other figure.
+    """
 
     def __init__(self) -> None:
         self._epoch = 0
@@ -60,6 +64,7 @@ class Witness:
     def reset(self) -> None:
         """Forget everything; requests in flight are not recorded any more."""
         self._epoch += 1
+        self.identity: Counter[str] = Counter()
         self._all = Arrivals()
         self._by_operation: dict[str, Arrivals] = {}
         self._statuses = array("H")

@@ -182,14 +182,14 @@ async def test_damaged_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30ms", 0.03), ("1.5s", 1.5), ("2m", 120.0), (".5s", 0.5)]
+    ("text", "seconds"), [("30ms", 0.03), ("1.5s", 1.5), ("2m", 120.0), (".5s", 0.5), ("24h", 86_400)]
 )
 def test_duration(text: str, seconds: float) -> None:
-    """Durations have a unit: ms, s or m."""
+    """Durations have a unit: ms, s, m, h or d."""
     assert duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1h", "-1s", "1e3s", " 1s", "9" * 400 + "s"])
+@pytest.mark.parametrize("text", ["", "1", "1w", "-1s", "1e3s", " 1s", "9" * 400 + "s"])
 def test_no_duration(text: str) -> None:
     """Anything else is refused."""
     with pytest.raises(argparse.ArgumentTypeError):

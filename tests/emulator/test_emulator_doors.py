@@ -73,6 +73,8 @@ async def test_witness(emulator: Emulator, session: ClientSession) -> None:
                 "per_operation": False,
                 "retry_after": None,
             },
+            "identity": {},
+            "tokens_issued": 0,
             "faults": [{"name": "busy", "times": 1, "matched": 2, "fired": 1}],
         },
     )
