@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
 sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e")]
+
+
+@pytest.fixture(scope="module")
+def frs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The official SDK's module; its import writes into HOME, here a scratch folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        from huaweicloudsdkfrs import v2
+
+        yield v2
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from batch_updater.emulator.command import (
     settings_of,
 )
 from batch_updater.emulator.rules import switches
-from batch_updater.emulator.settings import EmulatorSettings
+from batch_updater.emulator.settings import CallLimit, EmulatorSettings
 
 COMMAND = (sys.executable, "-m", "batch_updater.emulator", "--port", "0")
 
@@ -154,6 +154,13 @@ async def test_script_and_credentials(tmp_path: Path) -> None:
         (("--script", "/nowhere.toml"), "/nowhere.toml"),
         (("--data", "/nowhere/data"), "/nowhere/data"),
         (("--port-file", "/nowhere/port"), "/nowhere"),
+        (("--tls-cert", "/nowhere/c"), "tls_cert and tls_key belong together"),
+        (("--tls-cert", "/nowhere/c", "--tls-key", "k"), "/nowhere/c: No such file"),
+        (("--gateway-quota", "10"), "'10' is no limit like 200/1s, 10/1m"),
+        (("--ratelimit-headers",), "ratelimit_headers tell of a gateway_quota"),
+        (("--project", "east"), "'east' is no project like NAME=ID"),
+        (("--project", "a=1", "--project", "a=2"), "--project: a name is given twice"),
+        (("--token-life", "0s"), "token_life and metadata_key_life must be above"),
     ],
 )
 async def test_bad_input(flags: tuple[str, ...], problem: str) -> None:
@@ -182,7 +189,8 @@ async def test_damaged_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30ms", 0.03), ("1.5s", 1.5), ("2m", 120.0), (".5s", 0.5), ("24h", 86_400)]
+    ("text", "seconds"),
+    [("30ms", 0.03), ("1.5s", 1.5), ("2m", 120.0), (".5s", 0.5), ("24h", 86_400)],
 )
 def test_duration(text: str, seconds: float) -> None:
     """Durations have a unit: ms, s, m, h or d."""
@@ -240,9 +248,22 @@ def test_every_flag() -> None:
         *("--qps", "unlimited", "--quota-per-operation", "--count-refused"),
         *("--retry-after", "2", "--lag", "1s", "--update-lag", "2s"),
         *("--port", "0", "--latency", "0s", "--jitter", "0s", "--data", "d"),
+        *("--tls-cert", "c", "--tls-key", "k", "--clock-offset=-20m"),
+        *("--gateway-quota", "10/2m", "--ratelimit-headers", "--iam-qps", "3"),
+        *("--project", "a=1", "--project", "b=2", "--token-life", "2h"),
+        *("--metadata-key-life", "1d",),
         *(f"--{name.replace('_', '-')}={value}" for name, value in other.items()),
     )
     assert settings_of(flags, {}) == EmulatorSettings(
+        tls_cert=Path("c"),
+        tls_key=Path("k"),
+        clock_offset=-1200.0,
+        gateway_quota=CallLimit(10, 120),
+        ratelimit_headers=True,
+        iam_qps=3,
+        projects={"a": "1", "b": "2"},
+        token_life=7200.0,
+        metadata_key_life=86_400.0,
         qps=None,
         quota_per_operation=True,
         count_refused=True,
@@ -251,4 +272,22 @@ def test_every_flag() -> None:
         update_lag=2.0,
         data=Path("d"),
         **other,  # type: ignore[arg-type]
+    )
+
+
+def test_environment() -> None:
+    """Names and secrets come from the environment; an empty value is none."""
+    names = ("TOKEN", "AK", "SK", "PROJECT_ID", "IAM_DOMAIN", "IAM_USER")
+    environ = {f"BATCH_UPDATER_EMULATOR_{name}": name for name in names}
+    environ["BATCH_UPDATER_EMULATOR_IAM_PASSWORD"] = ""
+    assert settings_of(parse(), environ) == EmulatorSettings(
+        port=8099,
+        latency=0.03,
+        jitter=0.003,
+        token="TOKEN",
+        ak="AK",
+        sk="SK",
+        project_id="PROJECT_ID",
+        iam_domain="IAM_DOMAIN",
+        iam_user="IAM_USER",
     )
