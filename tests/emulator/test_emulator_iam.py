@@ -275,7 +275,7 @@ async def test_projects_refused(desk: Desk) -> None:
     assert (status, content["error_code"]) == (401, "APIGW.0301")
 
 
-@pytest.mark.parametrize("path", ["/v3/nothing", "/v3/auth/tokens"])
+@pytest.mark.parametrize("path", ["/v3/auth/nothing", "/v3/auth/tokens"])
 async def test_no_such_call(desk: Desk, path: str) -> None:
     """A path or method IAM does not have gets 404 IAM.0004."""
     async with desk.client.get(path) as reply:
