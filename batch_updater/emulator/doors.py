@@ -11,6 +11,7 @@ from batch_updater.emulator.answers import encode
 from batch_updater.emulator.face import as_bytes
 from batch_updater.emulator.faults import Script
 from batch_updater.emulator.gate import VERSIONS
+from batch_updater.emulator.openapi import document
 from batch_updater.emulator.script import parse_script
 from batch_updater.emulator.service import Service
 from batch_updater.emulator.state import State
@@ -111,6 +112,10 @@ def _faces(service: Service, rest: str, query: Mapping[str, str]) -> Json:
     return {"face_set_info": face_set.as_json(), "faces": faces}
 
 
+def _openapi(service: Service, rest: str, query: Mapping[str, str]) -> Json:
+    return document(service.identity.rules.projects.values())
+
+
 def _seed(service: Service, content: Json) -> Json:
     name, faces = content.get("face_set_name"), content.get("faces", [])
     fields = content.get("external_fields", {})
@@ -185,6 +190,7 @@ LOOKS: Mapping[str, Callable[[Service, str, Mapping[str, str]], Json]] = {
     "updates": _updates,
     "arrivals": _arrivals,
     "faces": _faces,
+    "openapi.json": _openapi,
 }
 ACTS: Mapping[str, Callable[[Service, Json], Json]] = {
     "seed": _seed,
