@@ -20,6 +20,7 @@ from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.emulator.state import Lag, State, utc_now
 from batch_updater.emulator.states import V2, Scope, States
 from batch_updater.emulator.tls import server_context
+from batch_updater.emulator.wire import log
 from batch_updater.emulator.witness import Witness
 
 STOP_WITHIN = 0.4  # aiohttp waits for this long twice
@@ -164,7 +165,9 @@ class Emulator:
         tls = server_context(self.settings.tls_cert, self.settings.tls_key)
         if self._keeper is not None:
             self._keeper.load()
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        server = web.Server(
+            self._handle, handler_cancellation=True, access_log=None, logger=log
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=STOP_WITHIN)
         await self._runner.setup()
         host, port = self.settings.host, self.settings.port

@@ -1,16 +1,29 @@
 """The touching side: reading a body, and answering well, badly or not at all."""
 
 import asyncio
+import logging
 import socket
 import struct
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from batch_updater.emulator.answers import Answer
 
 REQUEST_ID = "X-Request-Id"
 # Zero seconds of lingering turn a close into a TCP reset.
 NO_LINGER = struct.pack("ii", 1, 0)
+
+log = logging.getLogger(__name__)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    # A client that speaks no HTTP is told so with 400; it is no fault of the server.
+    trouble = record.exc_info[1] if record.exc_info else None
+    return not isinstance(trouble, HttpProcessingError)
+
+
+log.addFilter(_is_ours)
 
 
 async def read_body(request: web.BaseRequest, limit: int) -> bytes | None:
