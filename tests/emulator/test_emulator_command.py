@@ -251,7 +251,10 @@ def test_every_flag() -> None:
         *("--tls-cert", "c", "--tls-key", "k", "--clock-offset=-20m"),
         *("--gateway-quota", "10/2m", "--ratelimit-headers", "--iam-qps", "3"),
         *("--project", "a=1", "--project", "b=2", "--token-life", "2h"),
-        *("--metadata-key-life", "1d",),
+        *(
+            "--metadata-key-life",
+            "1d",
+        ),
         *(f"--{name.replace('_', '-')}={value}" for name, value in other.items()),
     )
     assert settings_of(flags, {}) == EmulatorSettings(
