@@ -48,22 +48,12 @@ def ask(sdk: Any, emulator: Emulator) -> Ask:
 
 
 def make_client(sdk: Any, emulator: Emulator) -> Any:
-    """Return a client that shows a token instead of signing."""
+    """Return a client that signs."""
     from huaweicloudsdkcore.auth.credentials import BasicCredentials
-    from huaweicloudsdkcore.signer.signer import Signer
 
-    class TokenCredentials(BasicCredentials):  # type: ignore[misc]
-        """Credentials of a token, which the SDK itself has none for."""
-
-        def sign_request(self, request: Any) -> Any:
-            request.header_params["X-Auth-Token"] = emulator.token
-            Signer.process_request_uri(request)
-            return request
-
-    keys = ("ak", "sk", emulator.project_id)
-    builder = sdk.FrsClient.new_builder().with_credentials(BasicCredentials(*keys))
-    client = builder.with_endpoint(emulator.url).build()
-    return client.with_credentials(TokenCredentials(*keys))
+    keys = BasicCredentials("emulator-ak", "emulator-sk", emulator.project_id)
+    builder = sdk.FrsClient.new_builder().with_credentials(keys)
+    return builder.with_endpoint(emulator.url).build()
 
 
 async def test_face_sets(sdk: Any, ask: Ask) -> None:
