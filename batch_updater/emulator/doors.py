@@ -113,7 +113,7 @@ def _faces(service: Service, rest: str, query: Mapping[str, str]) -> Json:
 
 
 def _openapi(service: Service, rest: str, query: Mapping[str, str]) -> Json:
-    return document(service.identity.rules.projects.values())
+    return document(service.identity.rules.all_projects.values())
 
 
 def _seed(service: Service, content: Json) -> Json:

@@ -50,7 +50,7 @@ def list_projects(identity: Identity, caller: Caller, name: str | None) -> Answe
     """Answer GET /v3/projects: those of the caller, of this name when given."""
     projects = [
         {"id": project_id, "name": each}
-        for each, project_id in identity.rules.projects.items()
+        for each, project_id in identity.rules.all_projects.items()
         if project_id in caller.projects and name in (None, each)
     ]
     return Answer(200, encode({"projects": projects}))
@@ -102,7 +102,7 @@ def _project_id(identity: Identity, content: Mapping[str, object]) -> str:
     key = "id" if "id" in scope else "name"
     value = _text(content, *PROJECT, key)
     found = value if key == "id" else identity.project_id(value)
-    if found not in identity.rules.projects.values():
+    if found not in identity.rules.all_projects.values():
         raise Denied("IAM.0004", f"The project {key} is unknown.")
     return str(found)
 

@@ -157,7 +157,7 @@ class Identity:
     ) -> None:
         self.rules = rules
         self.tokens = Tokens(rules.token, self.member(rules.project_id), chance)
-        account = Caller(rules.iam_user, frozenset(rules.projects.values()))
+        account = Caller(rules.iam_user, frozenset(rules.all_projects.values()))
         self.keys = KeyRing(AccessKey(rules.ak, rules.sk, account), chance)
         self.logins = Lockout(PASSWORD_FAILURES, PASSWORD_LOCK)
 
@@ -167,11 +167,13 @@ class Identity:
 
     def project_id(self, name: str) -> str | None:
         """Return the id of a project, or None when there is none of that name."""
-        return self.rules.projects.get(name)
+        return self.rules.all_projects.get(name)
 
     def project_name(self, project_id: str) -> str | None:
         """Return the name of a project, or None when there is none with that id."""
-        names = (name for name, one in self.rules.projects.items() if one == project_id)
+        names = (
+            name for name, one in self.rules.all_projects.items() if one == project_id
+        )
         return next(names, None)
 
     def knows(self, domain: str, user: str, password: str) -> bool:

@@ -40,7 +40,7 @@ class Metadata:
             return _text(401, f"{NO_AGENCY}.")
         if self._mode == "token" and not self._good(token, now):
             return _text(401, "X-Metadata-Token is missing, unknown or too old.")
-        life = timedelta(seconds=self._identity.rules.key_life)
+        life = timedelta(seconds=self._identity.rules.metadata_key_life)
         key = self._identity.keys.issue(now + life)
         credential = {
             "access": key.access,

@@ -1,22 +1,16 @@
 """What an emulator is told at its start: frozen values, checked once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from batch_updater.emulator.rules import (
-    ExpiredCode,
-    IamErrors,
-    MetadataMode,
-    Rules,
-    check_rules,
-    rules_of,
-)
+from batch_updater.emulator.rules import Rules, check_rules, rules_of
 
 DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - a published stand-in, not a secret
 DEFAULT_PROJECT_ID = "0123456789abcdef0123456789abcdef"
 DEFAULT_PROJECT = "cn-north-4"
 DAY = 86_400.0
+TEN_YEARS = 3652 * DAY
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -53,40 +47,12 @@ class CallLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityRules:
-    """Who is let in: names, secrets, `projects` (name -> id), lives in seconds."""
-
-    token: str = field(default=DEFAULT_TOKEN, repr=False)
-    ak: str = "emulator-ak"
-    sk: str = field(default="emulator-sk", repr=False)
-    project_id: str = DEFAULT_PROJECT_ID
-    projects: Mapping[str, str] = field(
-        default_factory=lambda: {DEFAULT_PROJECT: DEFAULT_PROJECT_ID}
-    )
-    iam_domain: str = "emulator-domain"
-    iam_user: str = "emulator-user"
-    iam_password: str = field(default="emulator-password", repr=False)
-    token_life: float = DAY
-    key_life: float = DAY
-    iam_errors: IamErrors = "nested"
-    expired_code: ExpiredCode = "APIGW.0307"
-    metadata: MetadataMode = "token"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmulatorSettings(Rules):
+class IdentityRules(Rules):
     """
-    Everything about one emulator; seconds are floats, port 0 takes a free one.
+    Who is let in: names, secrets, lives in seconds.
 
-    `lag` hides a face that was just added, `update_lag` the new values of an update.
-    The switches of the service's unknowns are those of Rules.
+    `projects` maps the name of a project to its id; DEFAULT_PROJECT has `project_id`.
     """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    clock_offset: float = 0.0
 
     token: str = field(default=DEFAULT_TOKEN, repr=False)
     project_id: str = DEFAULT_PROJECT_ID
@@ -98,6 +64,28 @@ class EmulatorSettings(Rules):
     projects: Mapping[str, str] = field(default_factory=dict)
     token_life: float = DAY
     metadata_key_life: float = DAY
+
+    @property
+    def all_projects(self) -> Mapping[str, str]:
+        """Every project by its name."""
+        return {DEFAULT_PROJECT: self.project_id, **self.projects}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings(IdentityRules):
+    """
+    Everything about one emulator; seconds are floats, port 0 takes a free one.
+
+    `lag` hides a face that was just added, `update_lag` the new values of an update.
+    `clock_offset` sets its clock wrong. Who is let in is as in IdentityRules; the
+    switches of the service's unknowns are those of Rules.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    clock_offset: float = 0.0
 
     data: Path | None = None
     seed: int = 0
@@ -118,6 +106,7 @@ class EmulatorSettings(Rules):
     def __post_init__(self) -> None:
         _check_numbers(self)
         check_rules(self)
+        _check_clock(self)
         _check_pairs(self)
 
     def rules(self) -> Rules:
@@ -135,21 +124,8 @@ class EmulatorSettings(Rules):
 
     def identity_rules(self) -> IdentityRules:
         """Return who is let in."""
-        return IdentityRules(
-            token=self.token,
-            ak=self.ak,
-            sk=self.sk,
-            project_id=self.project_id,
-            projects={DEFAULT_PROJECT: self.project_id, **self.projects},
-            iam_domain=self.iam_domain,
-            iam_user=self.iam_user,
-            iam_password=self.iam_password,
-            token_life=self.token_life,
-            key_life=self.metadata_key_life,
-            iam_errors=self.iam_errors,
-            expired_code=self.expired_code,
-            metadata=self.metadata,
-        )
+        names = (each.name for each in fields(IdentityRules))
+        return IdentityRules(**{name: getattr(self, name) for name in names})
 
 
 def _check_numbers(settings: EmulatorSettings) -> None:
@@ -164,10 +140,16 @@ def _check_numbers(settings: EmulatorSettings) -> None:
         raise ValueError(f"retry_after must not be negative: {settings.retry_after}")
     if settings.iam_qps is not None and settings.iam_qps < 1:
         raise ValueError(f"iam_qps must be at least 1, or None: {settings.iam_qps}")
-    if settings.token_life <= 0 or settings.metadata_key_life <= 0:
-        raise ValueError("token_life and metadata_key_life must be above nought")
     if not 0 <= settings.port <= 65535:
         raise ValueError(f"port must be from 0 to 65535: {settings.port}")
+
+
+def _check_clock(settings: EmulatorSettings) -> None:
+    for name in ("token_life", "metadata_key_life"):
+        if not 0 < getattr(settings, name) <= TEN_YEARS:
+            raise ValueError(f"{name} must be above nought, and ten years at most")
+    if not abs(settings.clock_offset) <= TEN_YEARS:
+        raise ValueError("clock_offset must be ten years at most")
 
 
 def _check_pairs(settings: EmulatorSettings) -> None:

@@ -160,7 +160,7 @@ async def test_script_and_credentials(tmp_path: Path) -> None:
         (("--ratelimit-headers",), "ratelimit_headers tell of a gateway_quota"),
         (("--project", "east"), "'east' is no project like NAME=ID"),
         (("--project", "a=1", "--project", "a=2"), "--project: a name is given twice"),
-        (("--token-life", "0s"), "token_life and metadata_key_life must be above"),
+        (("--token-life", "0s"), "token_life must be above nought"),
     ],
 )
 async def test_bad_input(flags: tuple[str, ...], problem: str) -> None:

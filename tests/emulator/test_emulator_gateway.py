@@ -247,7 +247,10 @@ def test_bad_certificates(
         ({"ratelimit_headers": True}, "ratelimit_headers tell of a gateway_quota"),
         ({"projects": {"cn-north-4": "p"}}, "projects must not name cn-north-4"),
         ({"iam_qps": 0}, "iam_qps must be at least 1"),
-        ({"token_life": 0.0}, "must be above nought"),
+        ({"token_life": 0.0}, "token_life must be above nought"),
+        ({"metadata_key_life": 1e12}, "metadata_key_life must be .* ten years at most"),
+        ({"clock_offset": -1e12}, "clock_offset must be ten years at most"),
+        ({"clock_offset": float("nan")}, "clock_offset must be ten years at most"),
         ({"metadata": "off"}, "metadata must be one of"),
     ],
 )

@@ -166,6 +166,21 @@ def refusal_of(identity: Identity, arrived: Arrived, now: datetime = NOW) -> str
     return caught.value.message
 
 
+# As aiohttp hands it on: bytes that are no UTF-8 have become surrogates.
+RAW = st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+
+
+@given(RAW, RAW, st.text(max_size=20), st.text(max_size=20), st.booleans())
+def test_nonsense_is_refused(
+    path: str, query: str, names: str, date: str, formed: bool
+) -> None:
+    """Whatever stands in path, query and headers ends in a refusal, not in a crash."""
+    proof = f"SDK-HMAC-SHA256 Access=emulator-ak, SignedHeaders=x-sdk-date;{names}"
+    authorization = f"{proof}, Signature={'0' * 64}" if formed else names
+    headers = {"authorization": authorization, "x-sdk-date": date or DATE, names: path}
+    refusal_of(Identity(IdentityRules()), Arrived("PUT", path, query, headers))
+
+
 @pytest.mark.parametrize(
     ("arrived", "phrase"),
     [
