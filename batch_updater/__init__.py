@@ -20,16 +20,20 @@ if TYPE_CHECKING:
         TooManyErrors,
         UsageError,
     )
+    from batch_updater.frs.credentials import Password
+    from batch_updater.frs.signing import AccessKey
     from batch_updater.library import run, update_all, update_faces
     from batch_updater.models import FaceUpdate, Outcome, Result
     from batch_updater.report.summary import Summary
 
 __all__ = [
+    "AccessKey",
     "BatchUpdaterError",
     "CircuitOpen",
     "FaceUpdate",
     "InputError",
     "Outcome",
+    "Password",
     "Result",
     "RunDirectoryError",
     "RunRefused",
@@ -54,6 +58,8 @@ _ROOMS = {
         "TooManyErrors",
         "UsageError",
     ),
+    "frs.credentials": ("Password",),
+    "frs.signing": ("AccessKey",),
     "library": ("run", "update_all", "update_faces"),
     "models": ("FaceUpdate", "Outcome", "Result"),
     "report.summary": ("Summary",),

@@ -22,6 +22,7 @@ from batch_updater.frs.protocol import (
     excerpt,
     read_face_set,
     read_face_set_names,
+    tells_of_no_face_set,
 )
 from batch_updater.frs.transport import TlsFacts
 from batch_updater.frs.verdicts import (
@@ -100,7 +101,7 @@ class Facts:
         found = judge_face_set(self.reply)
         if found.verdict is not Verdict.SUCCESS or self.face_set:
             return found
-        if self.face_set_name and b"face_set_info" in self.reply.body:
+        if tells_of_no_face_set(self.reply.body):
             said = f"face set {self.face_set_name!r} does not exist"
             return Judgement(Verdict.STOP_RUN, "FRS.0302", said)
         if self.face_set_name or self.face_set_names is None:

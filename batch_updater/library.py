@@ -18,7 +18,7 @@ from typing import Any
 
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import BY_NAME
-from batch_updater.config.secrets import TOKEN_VARIABLE
+from batch_updater.config.secrets import Secrets
 from batch_updater.config.settings import Resolved, Settings, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
@@ -34,6 +34,8 @@ from batch_updater.errors import (
     UsageError,
 )
 from batch_updater.files.inputs import resolve_inputs
+from batch_updater.frs.credentials import Password
+from batch_updater.frs.signing import AccessKey
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import make_task
 from batch_updater.models import FaceUpdate, Outcome, Result, Task
@@ -42,6 +44,7 @@ from batch_updater.pipeline import Job, execute
 from batch_updater.report.summary import Summary
 
 Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
+Credentials = AccessKey | Password
 _STOPS: Mapping[str, type[RunStopped]] = {
     kind.name: kind
     for kind in (
@@ -58,6 +61,7 @@ def run(
     inputs: str | Path | Sequence[str | Path],
     *,
     token: str | None = None,
+    credentials: Credentials | None = None,
     **settings: Any,
 ) -> Summary:
     """
@@ -66,6 +70,7 @@ def run(
     Args:
         inputs: files, globs or folders.
         token: a project-scoped token; or give `token_file`.
+        credentials: an access key, or an IAM user's password, instead of a token.
         settings: the flags of `run`, with underscores: ``face_set="staff"``,
             ``rate=10``, ``field=["age:integer=Age"]``. Environment and
             configuration file are not read.
@@ -76,7 +81,7 @@ def run(
             ``summary`` attribute tells how far it came, or is None when nothing
             was sent.
     """
-    resolved = _resolve(token, {"progress": "none", **settings})
+    resolved = _resolve(token, credentials, {"progress": "none", **settings})
     names = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     job = Job(
         settings=resolved.settings,
@@ -102,6 +107,7 @@ def update_all(
     *,
     on_result: Callable[[Result], None] = lambda result: None,
     token: str | None = None,
+    credentials: Credentials | None = None,
     **settings: Any,
 ) -> Counter[Outcome]:
     """
@@ -119,7 +125,8 @@ def update_all(
 
     async def consume() -> Counter[Outcome]:
         outcomes: Counter[Outcome] = Counter()
-        async with update_faces(updates, token=token, **settings) as results:
+        stream = update_faces(updates, token=token, credentials=credentials, **settings)
+        async with stream as results:
             async for result in results:
                 outcomes[result.outcome] += 1
                 on_result(result)
@@ -130,7 +137,11 @@ def update_all(
 
 @asynccontextmanager
 async def update_faces(
-    updates: Updates, *, token: str | None = None, **settings: Any
+    updates: Updates,
+    *,
+    token: str | None = None,
+    credentials: Credentials | None = None,
+    **settings: Any,
 ) -> AsyncIterator[AsyncIterator[Result]]:
     """
     Open a stream of results, one for each update, as they come.
@@ -141,6 +152,7 @@ async def update_faces(
     Args:
         updates: any iterable or asynchronous iterable; it is read as fast as
             updates can be sent and results are taken, and never further ahead.
+        token, credentials: as `run` takes them.
         settings: flags of `run` about target, pace, retry and credentials.
 
     Raises:
@@ -149,7 +161,7 @@ async def update_faces(
             what was in flight. Updates that were not sent have no result, or
             one that says `unprocessed`.
     """
-    resolved = _resolve(token, settings)
+    resolved = _resolve(token, credentials, settings)
     options, connection = resolved.settings, connect_to_face_set(resolved)
     gate = Gate()
     async with open_outlet(options, connection, Signals(gate)) as outlet:
@@ -200,7 +212,9 @@ async def _batches(
     yield (make(update) for update in updates)
 
 
-def _resolve(token: str | None, settings: Mapping[str, Any]) -> Resolved:
+def _resolve(
+    token: str | None, credentials: Credentials | None, settings: Mapping[str, Any]
+) -> Resolved:
     texts = {}
     for attribute, value in settings.items():
         name = attribute.replace("_", "-")
@@ -208,8 +222,20 @@ def _resolve(token: str | None, settings: Mapping[str, Any]) -> Resolved:
             raise UsageError(f"there is no setting {attribute!r}")
         if value is not None:
             texts[name] = tuple(_texts(value))
-    environ = {} if token is None else {TOKEN_VARIABLE: token}
-    return resolve(texts, environ, recorded={})
+    secrets = _secrets(token, credentials)
+    return resolve(texts, secrets.as_environment(), recorded={})
+
+
+def _secrets(token: str | None, credentials: Credentials | None) -> Secrets:
+    match credentials:
+        case AccessKey(access, secret, security_token):
+            return Secrets(
+                access_key=access, secret_key=secret, security_token=security_token
+            )
+        case Password(domain, user, password):
+            return Secrets(iam_domain=domain, iam_user=user, iam_password=password)
+        case None:
+            return Secrets(token=token or "")
 
 
 def _texts(value: object) -> Iterator[str]:

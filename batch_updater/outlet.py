@@ -127,7 +127,7 @@ async def open_outlet(
         ssl_context=connection.ssl_context,
         proxy_for=connection.proxy_for,
     ) as transport:
-        auth = Auth(connection.source, transport.send)
+        auth = Auth(connection.source, transport.send, hide=transport.hide)
         client = FrsClient(
             transport.send, connection.endpoint, connection.project_id, auth
         )

@@ -35,6 +35,14 @@ class Secrets:
             if getattr(self, name):
                 yield name.replace("_", "-"), variable
 
+    def as_environment(self) -> dict[str, str]:
+        """Return the variables that would tell all of this."""
+        return {
+            variable: getattr(self, name)
+            for name, variable in VARIABLES.items()
+            if getattr(self, name)
+        }
+
     def need(self, *names: str) -> None:
         """Raise a UsageError that names the variables of those that are missing."""
         missing = [VARIABLES[name] for name in names if not getattr(self, name)]

@@ -5,7 +5,12 @@ from typing import Protocol
 
 from batch_updater.delivery.calls import Caller, Tries, refusal
 from batch_updater.errors import RunRefused
-from batch_updater.frs.protocol import FaceSet, excerpt, read_face_set
+from batch_updater.frs.protocol import (
+    FaceSet,
+    excerpt,
+    read_face_set,
+    tells_of_no_face_set,
+)
 from batch_updater.frs.verdicts import judge_face_set
 from batch_updater.models import Reply
 
@@ -39,9 +44,8 @@ def _read(reply: Reply, face_set_name: str) -> FaceSet:
     face_set = read_face_set(reply.body)
     if face_set is not None:
         return face_set
-    # Seen in the wild: 200 with an empty object for a face set that is not there.
-    empty = b"face_set_info" in reply.body
-    said = "it does not exist" if empty else f"no FRS answer: {excerpt(reply.body)}"
+    absent = tells_of_no_face_set(reply.body)
+    said = "it does not exist" if absent else f"no FRS answer: {excerpt(reply.body)}"
     raise RunRefused(
         f"face set {face_set_name!r}: {said}",
         hint="Check --face-set, --project-id, and --region or --endpoint.",

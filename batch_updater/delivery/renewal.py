@@ -54,6 +54,7 @@ class Renewal:
         self._notify = notify
         self._taken = -1
         self._turn = asyncio.Lock()
+        self._signed_in = asyncio.Event()
 
     @property
     def version(self) -> int:
@@ -73,6 +74,7 @@ class Renewal:
         """
         async with self._turn:
             await self._renew()
+        self._signed_in.set()
 
     async def renew(self, stale: int) -> bool:
         """
@@ -121,6 +123,7 @@ class Renewal:
         raise self._gate.reason
 
     async def _keep_fresh(self, least_pause: float) -> None:
+        await self._signed_in.wait()
         attempt = 0
         while True:
             pause = self._retry.backoff(attempt, None, self._chance) if attempt else 0

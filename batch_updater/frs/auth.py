@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from yarl import URL
 
@@ -30,6 +30,10 @@ _MARGIN = 0.25  # of a short life
 class Source(Protocol):
     """A place that credentials come from; its str says which, for people."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it shows to others to get credentials."""
+
     async def fetch(self, send: Send) -> Issued:
         """
         Return what holds now, which may be what was returned before.
@@ -52,6 +56,7 @@ class Given:
         where: what gave it, such as the name of a variable.
     """
 
+    secrets: ClassVar[tuple[str, ...]] = ()
     credential: Credential
     where: str = "given"
 
@@ -74,6 +79,8 @@ class InFile:
     Args:
         read: what reads the file; UsageError when it holds no credential.
     """
+
+    secrets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: Path, read: Callable[[Path], Credential]) -> None:
         self._path, self._read = path, read
@@ -114,6 +121,11 @@ class Login:
     password: Password
     scope: Scope
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The password."""
+        return (self.password.password,)
+
     async def fetch(self, send: Send) -> Issued:
         """Ask IAM for a token."""
         return await log_in(send, self.endpoint, self.password, self.scope)
@@ -131,6 +143,7 @@ class Login:
 class Machine:
     """Temporary keys that the metadata service gives to a cloud server."""
 
+    secrets: ClassVar[tuple[str, ...]] = ()
     endpoint: str
 
     async def fetch(self, send: Send) -> Issued:
@@ -150,6 +163,7 @@ class Auth:
     The credential in use.
 
     Args:
+        hide: told of every secret before it is used.
         clock: seconds, monotonic.
         now: the moment that signatures carry.
     """
@@ -159,11 +173,12 @@ class Auth:
         source: Source,
         send: Send,
         *,
+        hide: Callable[[str], None] = lambda secret: None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.version = 0
-        self._source, self._send = source, send
+        self._source, self._send, self._hide = source, send, hide
         self._clock, self._now = clock, now
         self._credential: Credential | None = None
         self._renew_at: float | None = None
@@ -195,7 +210,11 @@ class Auth:
         Raises:
             TryAgain, RunRefused: as the source says.
         """
+        for secret in self._source.secrets:
+            self._hide(secret)
         issued = await self._source.fetch(self._send)
+        for secret in issued.credential.secrets:
+            self._hide(secret)
         self._note_life(issued.life)
         self.project_id = issued.project_id
         if issued.credential == self._credential:

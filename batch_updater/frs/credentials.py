@@ -18,6 +18,10 @@ class Credential(Protocol):
 
     kind: ClassVar[str]
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be repeated anywhere."""
+
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
     ) -> Mapping[str, str]:
@@ -35,6 +39,11 @@ class Token:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_headers", {"X-Auth-Token": self.value})
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The token itself."""
+        return (self.value,)
+
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
     ) -> Mapping[str, str]:
@@ -48,6 +57,11 @@ class SigningKey:
 
     kind: ClassVar[str] = "access key"
     key: AccessKey
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret key, and the token of a temporary one."""
+        return (self.key.secret, self.key.security_token)
 
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime

@@ -104,7 +104,8 @@ def read_face_set(body: bytes) -> FaceSet | None:
     """
     Return the face set of a ShowFaceSet reply, or None when it tells of none.
 
-    An absent face set has been seen as 200 with an empty ``face_set_info``.
+    An absent face set has been seen as 200 with an empty ``face_set_info``:
+    tells_of_no_face_set knows that one.
     Field types that are not documented are left out: their values go as text.
     """
     answer = read_json(body)
@@ -117,6 +118,12 @@ def read_face_set(body: bytes) -> FaceSet | None:
         face_number=_number(info.get("face_number")),
         capacity=_number(info.get("face_set_capacity")),
     )
+
+
+def tells_of_no_face_set(body: bytes) -> bool:
+    """Return whether a ShowFaceSet reply is the empty one of an absent face set."""
+    answer = read_json(body)
+    return isinstance(answer, dict) and answer.get("face_set_info") == {}
 
 
 def read_face_set_names(body: bytes) -> list[str] | None:

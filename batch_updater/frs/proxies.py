@@ -1,5 +1,6 @@
 """Which proxy leads to a URL: --proxy, else HTTPS_PROXY and NO_PROXY; pure."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,12 @@ class Proxy:
     url: str
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+
+    @property
+    def login(self) -> str:
+        """The value of Proxy-Authorization (RFC 7617)."""
+        pair = f"{self.user}:{self.password}".encode()
+        return f"Basic {b64encode(pair).decode()}"
 
 
 def parse_proxy(text: str, where: str) -> Proxy:

@@ -1,9 +1,10 @@
 """The one door to the network: a request goes out, a Reply comes back, always."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.models import Reply
 
 _TEXT_LIMIT = 500
+_SHORTEST_SECRET = 6
 _IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
 
 ProxyFor = Callable[[str], Proxy | None]
@@ -31,6 +33,28 @@ class TlsFacts:
     not_after: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """The way to one origin: a proxy, and who we are to it."""
+
+    proxy: URL | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+def _route_by(proxy: Proxy | None, scheme: str) -> _Route:
+    if proxy is None:
+        return _Route()
+    url = URL(proxy.url)
+    if not proxy.user:
+        return _Route(url)
+    headers = {"Proxy-Authorization": proxy.login}
+    # Only for https there is a request of its own to the proxy.
+    if scheme == "https":
+        return _Route(url, proxy_headers=headers)
+    return _Route(url, headers=headers)
+
+
 class Transport:
     """
     Requests over one session.
@@ -43,7 +67,18 @@ class Transport:
         self.tls: TlsFacts | None = None
         self._session = session
         self._proxy_for = proxy_for
-        self._routes: dict[str, tuple[URL | None, aiohttp.BasicAuth | None]] = {}
+        self._routes: dict[str, _Route] = {}
+        self._hidden: set[bytes] = set()
+
+    def hide(self, secret: str) -> None:
+        """
+        Let no answer repeat a secret: gateways quote what they were sent.
+
+        Too short a text is no secret, and would spoil every message.
+        """
+        if len(secret) >= _SHORTEST_SECRET:
+            quoted = (json.dumps(secret, ensure_ascii=a)[1:-1] for a in (True, False))
+            self._hidden |= {form.encode() for form in (secret, *quoted)}
 
     async def send(
         self,
@@ -56,44 +91,50 @@ class Transport:
         limit: int = BODY_LIMIT,
     ) -> Reply:
         """Send one request; whatever happens on the way is a Reply."""
-        proxy, proxy_auth = self._route(url)
+        route = self._route(url)
         try:
             async with self._session.request(
                 method,
                 url,
                 data=body,
-                headers=headers,
+                headers={**headers, **route.headers} if route.headers else headers,
                 allow_redirects=False,
-                proxy=proxy,
-                proxy_auth=proxy_auth,
+                proxy=route.proxy,
+                proxy_headers=route.proxy_headers,
             ) as response:
-                self._note_tls(url, response)
-                return await _read_reply(response, keep, limit)
+                return self._without_secrets(await _read_reply(response, keep, limit))
         except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
             return _reply_of_trouble(error)
 
-    def _route(self, url: URL) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    def _route(self, url: URL) -> _Route:
         origin = f"{url.scheme}://{url.host_port_subcomponent}"
         if origin not in self._routes:
-            self._routes[origin] = _route_by(self._proxy_for(origin))
+            proxy = self._proxy_for(origin)
+            self._routes[origin] = _route_by(proxy, url.scheme)
+            for secret in (proxy.password, proxy.login) if proxy else ():
+                self.hide(secret)
         return self._routes[origin]
 
-    def _note_tls(self, url: URL, response: aiohttp.ClientResponse) -> None:
-        if self.tls is not None or url.scheme != "https":
-            return
-        connection = response.connection
-        channel = connection.transport if connection else None
-        tls = channel.get_extra_info("ssl_object") if channel else None
-        if tls is not None:
-            ends = str((tls.getpeercert() or {}).get("notAfter", ""))
-            self.tls = TlsFacts(tls.version() or "TLS", ends)
+    def _without_secrets(self, reply: Reply) -> Reply:
+        body = reply.body
+        for secret in self._hidden:
+            if secret in body:
+                body = body.replace(secret, b"***")
+        return reply if body is reply.body else replace(reply, body=body)
+
+    def note_handshake(self, tls: ssl.SSLObject) -> None:
+        """Keep what the last connection agreed on: the endpoint's, behind a proxy too."""
+        ends = str((tls.getpeercert() or {}).get("notAfter", ""))
+        self.tls = TlsFacts(tls.version() or "TLS", ends)
 
 
-def _route_by(proxy: Proxy | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-    if proxy is None:
-        return None, None
-    auth = aiohttp.BasicAuth(proxy.user, proxy.password) if proxy.user else None
-    return URL(proxy.url), auth
+def _noting(note: Callable[[ssl.SSLObject], None]) -> type[ssl.SSLObject]:
+    class Noted(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            note(self)
+
+    return Noted
 
 
 class _BrokenConnection(Exception):
@@ -173,7 +214,7 @@ def _name_trouble(error: Exception) -> str:
     ):
         return _tls_trouble(error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return "proxy_login" if error.status == 407 else "proxy"
+        return _proxy_trouble(error.status)
     return next((name for kind, name in _TROUBLES if isinstance(error, kind)), "reset")
 
 
@@ -185,6 +226,12 @@ _BY_VERIFY_CODE = {
     62: "tls_host",
     64: "tls_host",
 }
+
+
+def _proxy_trouble(status: int) -> str:
+    if status in {401, 407}:  # some say 401 to a password that is wrong
+        return "proxy_login"
+    return "proxy_refused" if 400 <= status < 500 else "proxy"
 
 
 def _tls_trouble(error: Exception) -> str:
@@ -251,4 +298,6 @@ async def open_transport(
         },
         middlewares=(_send_once,),
     ) as session:
-        yield Transport(session, proxy_for)
+        transport = Transport(session, proxy_for)
+        ssl_context.sslobject_class = _noting(transport.note_handshake)
+        yield transport

@@ -139,7 +139,13 @@ def verdict_of_unknown(code: str, status: int) -> Verdict:
 
 
 SKEW_WORTH_SAYING = 60.0  # seconds; signatures hold for 15 minutes either way
-_TOLD_BY_CLOCK = ("0301", "0303", ".401")  # the ends of codes that time may explain
+# Codes that a wrong clock may explain.
+_TOLD_BY_CLOCK = frozenset(
+    (
+        *("APIG.0301", "APIG.0303", "APIGW.0301", "APIGW.0303"),
+        *("HTTP.401", "IAM.401"),
+    )
+)
 
 
 def clock_skew(reply: Reply, now: datetime) -> float | None:
@@ -151,7 +157,7 @@ def clock_skew(reply: Reply, now: datetime) -> float | None:
 def clock_remark(judgement: Judgement, reply: Reply, now: datetime) -> str:
     """Return a sentence about a wrong clock where that may be the reason, or nothing."""
     skew = clock_skew(reply, now)
-    if not judgement.code.endswith(_TOLD_BY_CLOCK) or skew is None:
+    if judgement.code not in _TOLD_BY_CLOCK or skew is None:
         return ""
     if abs(skew) < SKEW_WORTH_SAYING:
         return ""

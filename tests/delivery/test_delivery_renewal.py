@@ -124,7 +124,7 @@ async def test_kept_fresh_until_refused() -> None:
     """What is due is renewed in the background; a refusal is told once and ends it."""
     told: list[str] = []
     heard = asyncio.Event()
-    credentials, gate = Credentials(True, BUSY, True, NO, True), Gate()
+    credentials, gate = Credentials(False, True, BUSY, True, NO, True), Gate()
 
     def notify(said: str) -> None:
         told.append(said)
@@ -133,7 +133,8 @@ async def test_kept_fresh_until_refused() -> None:
     renewal = Renewal(credentials, gate, AT_ONCE, Random(1), notify)
     credentials.is_due = True
     async with renewal.kept_fresh(least_pause=0.0):
+        await renewal.sign_in()
         await asyncio.wait_for(heard.wait(), 10)
-    assert (credentials.asked, renewal.version) == (4, 2)
+    assert (credentials.asked, renewal.version) == (5, 2)
     assert told == ["credentials are not renewed: the password is wrong"]
     assert not gate.closed, "the old ones still hold"

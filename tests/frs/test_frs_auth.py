@@ -71,6 +71,8 @@ class Mint:
         self.count += 1
         return Issued(Token(f"token-{self.count}"), self.lives.pop(0))
 
+    secrets = ()
+
     def changed(self) -> bool:
         return False
 

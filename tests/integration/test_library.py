@@ -10,9 +10,11 @@ import pytest
 from bench import FACE_SET, Bench, assert_accounted, face, fault, make_rows
 
 from batch_updater import (
+    AccessKey,
     FaceUpdate,
     InputError,
     Outcome,
+    Password,
     Result,
     RunRefused,
     RunStopped,
@@ -348,3 +350,23 @@ def test_include_values(bench: Bench) -> None:
     assert without[0].payload == ""
     assert face(1) in with_values[0].payload
     assert with_values[0].face_set_name == FACE_SET
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        AccessKey("emulator-ak", "emulator-sk"),
+        Password("emulator-domain", "emulator-user", "emulator-password"),
+    ],
+    ids=["access key", "password"],
+)
+def test_other_credentials(bench: Bench, credentials: AccessKey | Password) -> None:
+    """An access key or a password does what a token does, and shows no secret."""
+    settings = {k: v for k, v in bench.settings.items() if k != "token"}
+    source = bench.prepare(3)
+    summary = run(source, credentials=credentials, run_dir="job", **settings)
+    assert summary.outcomes["updated"] == 3
+    outcomes = update_all(make_updates(bench, 2), credentials=credentials, **settings)
+    assert outcomes == {Outcome.UPDATED: 2}
+    assert "emulator-sk" not in repr(credentials)
+    assert "emulator-password" not in repr(credentials)

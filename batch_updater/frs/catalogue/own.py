@@ -73,8 +73,16 @@ _TRANSPORT = (
         "TRANSPORT.PROXY",
         (),
         RETRY,
-        "the proxy cannot be reached, or does not let us through",
+        "the proxy cannot be reached, or does not reach the endpoint",
         "check --proxy or HTTPS_PROXY; name hosts that need none in NO_PROXY",
+    ),
+    ErrorCode(
+        "TRANSPORT.PROXY_REFUSED",
+        (),
+        STOP,
+        "the proxy does not let us through to the endpoint",
+        "ask those who run the proxy to allow the endpoint's host, or name it in "
+        "NO_PROXY",
     ),
     ErrorCode(
         "TRANSPORT.PROXY_LOGIN",
