@@ -10,6 +10,7 @@ from batch_updater.frs.sending import Send, TryAgain
 from batch_updater.frs.signing import AccessKey
 from batch_updater.models import Reply
 
+_DATE_DROPS = 1.0  # seconds: a Date header knows no fractions
 _SESSION_SECONDS = "21600"
 _NO_SESSIONS = frozenset({404, 405, 503})
 _NO_AGENCY = b"Please configure Cloud Service Agency first"
@@ -66,5 +67,5 @@ def _read_key(reply: Reply, endpoint: str) -> Issued:
         where = f"the metadata service at {endpoint}"
         raise RunRefused(f"{where} gave no key", hint=_HINT) from None
     ends, now = parse_moment(found.get("expires_at")), parse_date(reply.date)
-    life = (ends - now).total_seconds() if ends and now else None
+    life = (ends - now).total_seconds() - _DATE_DROPS if ends and now else None
     return Issued(SigningKey(key), life)

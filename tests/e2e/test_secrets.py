@@ -68,7 +68,7 @@ def test_no_secret_is_written_or_printed(bench: Bench, way: str) -> None:
             ("results", "job", "--row", "3"),
             ("check", source, "--against-face-set", *usual),
         ):
-            ended = call(here, *arguments, **environ)
+            ended = call(here, *arguments, stdin=None, **environ)
             assert ended.code in {0, 1}, ended
             said += [ended.out, ended.err]
     assert_unseen(bench.folder, *said)
@@ -93,9 +93,18 @@ def test_a_gateway_that_quotes_us(bench: Bench, way: str, what: str) -> None:
         body = ECHO[what].format(secret=secret)
         emulator.script([fault("respond", status=status, body=body, after=2, times=0)])
         ended = call(
-            here, "run", source, "--run-dir", "job", *here.target, **environment(way)
+            here,
+            "run",
+            source,
+            "--run-dir",
+            "job",
+            *here.target,
+            stdin=None,
+            **environment(way),
         )
-        told = call(here, "results", "job", "--row", "4", **environment(way))
+        told = call(
+            here, "results", "job", "--row", "4", stdin=None, **environment(way)
+        )
     assert ended.code == 3
     assert "***" in ended.out + ended.err
     assert_unseen(bench.folder, ended.out, ended.err, told.out, told.err)
@@ -109,7 +118,9 @@ def test_the_gateway_s_canonical_request(bench: Bench) -> None:
     with start_emulator(**settings()) as emulator:
         here = Bench(bench.folder, emulator)
         source = here.prepare(3)
-        ended = call(here, "run", source, "--run-dir", "job", *here.target, **environ)
+        ended = call(
+            here, "run", source, "--run-dir", "job", *here.target, stdin=None, **environ
+        )
     assert ended.code == 3
     assert_unseen(bench.folder, ended.out, ended.err)
 
@@ -132,6 +143,7 @@ def test_an_iam_that_quotes_us(bench: Bench, *, ascii_only: bool) -> None:
             "--run-dir",
             "job",
             *here.target,
+            stdin=None,
             **environment("password"),
         )
     assert ended.code == 3

@@ -1,123 +1,351 @@
-"""The updater and the emulator, which share no code, agree on who may enter."""
+"""Every way to sign in, against the emulator: let in, renewed in time, refused plainly."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
-from bench import Bench, assert_accounted, make_rows, meanwhile
+from bench import (
+    Bench,
+    assert_accounted,
+    fault,
+    make_rows,
+    meanwhile,
+    start_emulator,
+    wait_for,
+)
 
-KEYS = ("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN")
-LOGIN = {
+from batch_updater.emulator.witness import Witness
+
+USER = {
     "BATCH_UPDATER_IAM_DOMAIN": "emulator-domain",
     "BATCH_UPDATER_IAM_USER": "emulator-user",
     "BATCH_UPDATER_IAM_PASSWORD": "emulator-password",
 }
+KEY = {"HUAWEICLOUD_SDK_AK": "emulator-ak", "HUAWEICLOUD_SDK_SK": "emulator-sk"}
+RENEW = ("APIGW.0307", "FRS.0002")
 
 
 @pytest.fixture
-def stranger(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A bench without any credentials."""
-    monkeypatch.delenv("BATCH_UPDATER_TOKEN")
-    return bench
+def sign_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    """Put credentials into the environment, and take the token out of it."""
+
+    def put(variables: dict[str, str]) -> None:
+        monkeypatch.delenv("BATCH_UPDATER_TOKEN", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return put
 
 
-@pytest.fixture
-def known(stranger: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A bench with an IAM user's password."""
-    for name, value in LOGIN.items():
-        monkeypatch.setenv(name, value)
-    return stranger
+@contextmanager
+def other_bench(bench: Bench, **settings: Any) -> Iterator[Bench]:
+    """Give the same folder another emulator."""
+    with start_emulator(**settings) as emulator:
+        here = Bench(bench.folder, emulator)
+        yield here
+        here.all_fired()
 
 
-def give_key(monkeypatch: pytest.MonkeyPatch, *values: str) -> None:
-    """Put an access key into the environment."""
-    for name, value in zip(KEYS, values, strict=False):
-        monkeypatch.setenv(name, value)
+SignIn = Callable[[dict[str, str]], None]
 
 
-def test_access_key(stranger: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every signature of a run is right by the emulator's own reckoning."""
-    give_key(monkeypatch, "emulator-ak", "emulator-sk")
-    ended = stranger.run(stranger.prepare(50))
+@pytest.mark.parametrize("way", [USER, KEY], ids=["password", "aksk"])
+def test_let_in(bench: Bench, sign_in: SignIn, way: dict[str, str]) -> None:
+    """Each way updates every row, unicode in body and all."""
+    sign_in(way)
+    rows = [
+        {"face_id": f"face{n:04d}", "external_fields.team": f"团队 {n} ~/é"}
+        for n in range(1, 31)
+    ]
+    bench.seed([row["face_id"] for row in rows])
+    ended = bench.run(bench.write("faces.csv", rows))
     assert ended.code == 0, ended
-    assert stranger.record().outcomes == {"updated": 50}
-    assert set(stranger.emulator.witness.by_status) == {"200"}
+    assert bench.record().outcomes == {"updated": 30}
+    assert bench.stored("face0007")["team"] == "团队 7 ~/é"
+    assert bench.emulator.witness.by_code == {}
 
 
-def test_temporary_key(stranger: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So are those of a temporary key, with its security token."""
-    key = stranger.emulator.issue_key(3600)
-    give_key(monkeypatch, key.access, key.secret, key.security_token or "")
-    assert stranger.run(stranger.prepare(20)).code == 0
-    assert set(stranger.emulator.witness.by_status) == {"200"}
+def test_a_temporary_key(bench: Bench, sign_in: SignIn) -> None:
+    """A temporary key is let in with its security token."""
+    key = bench.emulator.issue_key(3600)
+    token = {"HUAWEICLOUD_SDK_SECURITY_TOKEN": key.security_token or ""}
+    sign_in(
+        {**token, "HUAWEICLOUD_SDK_AK": key.access, "HUAWEICLOUD_SDK_SK": key.secret}
+    )
+    assert bench.run(bench.prepare(20)).code == 0
+    assert set(bench.emulator.witness.by_status) == {"200"}
 
 
-def test_keys_of_a_cloud_server(stranger: Bench) -> None:
-    """So are those of the keys that the metadata service gives."""
-    flags = ("--auth", "metadata", "--metadata-endpoint", stranger.emulator.url)
-    ended = stranger.run(stranger.prepare(20), *flags)
+def test_the_credentials_file(bench: Bench, sign_in: SignIn) -> None:
+    """The SDK's file is enough: it names the key and the project."""
+    sign_in({})
+    home = Path.home() / ".huaweicloud"
+    home.mkdir(parents=True)
+    project = bench.emulator.project_id
+    (home / "credentials").write_text(
+        f"[basic]\nak = emulator-ak\nsk = emulator-sk\nproject_id = {project}\n"
+    )
+    flags = ("--endpoint", bench.emulator.url, "--face-set", "staff")
+    source = bench.prepare(5)
+    ended = bench.command("run", source, *flags, "--rate", "100", "--run-dir", "job")
     assert ended.code == 0, ended
-    assert stranger.emulator.witness.identity == {
-        "CreateMetadataToken": 1,
-        "ShowSecurityKey": 1,
-    }
 
 
-def test_wrong_secret(stranger: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong secret ends the run before the service locks the key."""
-    give_key(monkeypatch, "emulator-ak", "wrong")
-    source = stranger.prepare(50)
-    assert stranger.run(source).code == 3
-    assert 1 <= stranger.emulator.witness.by_status["401"] <= 5
-    give_key(monkeypatch, "emulator-ak", "emulator-sk")
-    assert stranger.run(source).code == 0
-
-
-def test_password(known: Bench) -> None:
-    """A password becomes one token, and that lasts for the whole run."""
-    ended = known.run(known.prepare(50), "--iam-endpoint", known.emulator.url)
+@pytest.mark.parametrize("way", [USER, KEY], ids=["password", "aksk"])
+def test_the_project_of_the_region(
+    bench: Bench, sign_in: SignIn, way: dict[str, str]
+) -> None:
+    """Without --project-id it is what IAM knows for the region: one request at most."""
+    sign_in(way)
+    source = bench.prepare(5)
+    flags = ("--endpoint", bench.emulator.url, "--face-set", "staff")
+    region = ("--region", "cn-north-4", "--iam-endpoint", bench.emulator.url)
+    ended = bench.command(
+        "run", source, *flags, *region, "--rate", "100", "--run-dir", "job"
+    )
     assert ended.code == 0, ended
-    assert known.emulator.witness.identity == {"CreateToken": 1}
+    asked = bench.emulator.witness.identity
+    assert asked == ({"CreateToken": 1} if way is USER else {"ListProjects": 1})
 
 
-def test_three_tokens_end_during_a_run(known: Bench) -> None:
-    """A run lives through three tokens that end early: no row fails, each is applied once."""
-    emulator, count = known.emulator, 200
-    source = known.prepare(count)
-
-    def end_at(applied: int) -> AbstractContextManager[None]:
-        return meanwhile(
-            lambda: emulator.witness.applied >= applied, emulator.revoke_issued
-        )
-
-    flags = ("--iam-endpoint", emulator.url, "--rate", "200", "--max-attempts", "1")
-    with end_at(30), end_at(80), end_at(130):
-        ended = known.run(source, *flags)
-    assert ended.code == 0, ended
-    assert known.record().outcomes == {"updated": count}
-    assert_accounted(known, {source: make_rows(count)})
-    assert set(known.applied.values()) == {1}
-    assert emulator.tokens_issued == 4
-    assert emulator.witness.by_code["APIGW.0307"] >= 3
+def test_a_region_without_a_project(bench: Bench, sign_in: SignIn) -> None:
+    """A region that IAM has no project for is told, with the flag that helps: exit 2."""
+    sign_in(KEY)
+    flags = ("--endpoint", bench.emulator.url, "--face-set", "staff")
+    region = ("--region", "cn-east-3", "--iam-endpoint", bench.emulator.url)
+    ended = bench.command("run", bench.prepare(5), *flags, *region)
+    assert ended.code == 2
+    assert "cn-east-3" in ended.err
+    assert "--project-id" in ended.err
 
 
-def test_wrong_password(known: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong password is tried once, and no password is shown."""
-    monkeypatch.setenv("BATCH_UPDATER_IAM_PASSWORD", "canary-of-mine")
-    source = known.prepare(5)
-    ended = known.run(source, "--iam-endpoint", known.emulator.url)
+def test_a_machine_s_own_keys(bench: Bench, sign_in: SignIn) -> None:
+    """Keys of the metadata service, renewed before their end: no row is refused."""
+    sign_in({})
+    with other_bench(bench, metadata_key_life=2.0) as here:
+        source = here.prepare(160)
+        metadata = ("--auth", "metadata", "--metadata-endpoint", here.emulator.url)
+        ended = here.run(source, *metadata, "--rate", "40")
+        assert ended.code == 0, ended
+        assert here.emulator.witness.by_code == {}
+        assert here.emulator.witness.identity["ShowSecurityKey"] >= 2
+
+
+@pytest.mark.parametrize("mode", ["none", "agency"])
+def test_no_machine_keys(bench: Bench, sign_in: SignIn, mode: str) -> None:
+    """A machine without keys is told at once, and what else there is: exit 3."""
+    sign_in({})
+    endpoint = "http://127.0.0.1:1"
+    with other_bench(bench, metadata="no-agency") as here:
+        asked = here.emulator.url if mode == "agency" else endpoint
+        metadata = ("--auth", "metadata", "--metadata-endpoint", asked)
+        ended = here.run(here.prepare(5), *metadata)
+        assert here.updates == 0
     assert ended.code == 3
-    assert known.emulator.witness.identity == {"CreateToken": 1}
-    assert "canary-of-mine" not in ended.out + ended.err
+    assert "--auth" in ended.err
+    assert ("no agency" in ended.err) is (mode == "agency")
 
 
-def test_project_of_a_region(known: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a project id that of the region is found at IAM, by token or signature."""
-    emulator = known.emulator
-    source = known.prepare(5)
-    target = ("--endpoint", emulator.url, "--face-set", known.target[-1])
-    where = ("--region", "cn-north-4", "--iam-endpoint", emulator.url)
-    assert known.command("run", source, *target, *where, "--run-dir", "a").code == 0
-    give_key(monkeypatch, "emulator-ak", "emulator-sk")
-    assert known.command("run", source, *target, *where, "--run-dir", "b").code == 0
-    assert emulator.witness.identity["ListProjects"] >= 1
-    assert emulator.witness.by_status == {"200": 12}
+def test_a_run_that_outlives_three_tokens(bench: Bench, sign_in: SignIn) -> None:
+    """Tokens that end on the way are renewed before: nothing is refused, nothing lost."""
+    sign_in(USER)
+    with other_bench(bench, token_life=2.0) as here:
+        rows = make_rows(320)
+        source = here.prepare(320)
+        ended = here.run(source, "--rate", "40", "--max-attempts", "1")
+        assert ended.code == 0, ended
+        assert here.record().outcomes == {"updated": 320}
+        assert here.emulator.witness.identity["CreateToken"] >= 4
+        assert here.emulator.witness.by_code == {}
+        assert_accounted(here, {source: rows})
+
+
+def _has_applied(witness: Witness, count: int) -> bool:
+    return witness.applied >= count
+
+
+@pytest.mark.parametrize("code", RENEW)
+def test_three_expiries_that_nobody_announced(
+    bench: Bench, sign_in: SignIn, code: str
+) -> None:
+    """Tokens that die early cost one renewal each, and no row, whatever the code says."""
+    sign_in(USER)
+    with other_bench(bench, expired_code=code) as here:
+        emulator, witness = here.emulator, here.emulator.witness
+        source = here.prepare(240)
+        steps = iter((40, 90, 140))
+
+        def revoke_thrice() -> None:
+            for step in steps:
+                wait_for(partial(_has_applied, witness, step))
+                emulator.revoke_issued()
+
+        with meanwhile(lambda: witness.applied >= 20, revoke_thrice):
+            ended = here.run(source, "--rate", "120", "--max-attempts", "1")
+        assert ended.code == 0, ended
+        assert here.record().outcomes == {"updated": 240}
+        assert witness.identity["CreateToken"] == 4
+        assert witness.by_code[code] <= 3 * 32
+        assert set(here.applied.values()) == {1}
+        assert_accounted(here, {source: make_rows(240)})
+
+
+def test_a_token_that_is_refused_when_fresh(bench: Bench, sign_in: SignIn) -> None:
+    """Renewal is tried once: a service that refuses the new token too ends the run."""
+    sign_in(USER)
+    refusal = fault("respond", code="APIGW.0307", operation="ShowFaceSet", times=0)
+    bench.emulator.script([refusal])
+    ended = bench.run(bench.prepare(5))
+    assert ended.code == 3
+    assert "APIGW.0307" in ended.err
+    assert bench.emulator.witness.requests == 2
+    assert bench.emulator.witness.identity["CreateToken"] == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "said"),
+    [
+        ({"BATCH_UPDATER_IAM_PASSWORD": "canary-wrong"}, {}, "_IAM_PASSWORD"),
+        ({"BATCH_UPDATER_IAM_USER": "nobody"}, {}, "_IAM_USER"),
+        (
+            {"BATCH_UPDATER_IAM_PASSWORD": "canary-wrong"},
+            {"iam_errors": "coded"},
+            "IAM.0062",
+        ),
+    ],
+)
+def test_a_wrong_password(
+    bench: Bench,
+    sign_in: SignIn,
+    variables: dict[str, str],
+    settings: dict[str, Any],
+    said: str,
+) -> None:
+    """A wrong password ends with 3 after one request to IAM and none to FRS."""
+    sign_in(USER | variables)
+    with other_bench(bench, **settings) as here:
+        ended = here.run(here.prepare(5))
+        assert here.emulator.witness.identity == {"CreateToken": 1}
+        assert here.emulator.witness.requests == 0
+    assert ended.code == 3
+    assert said in ended.err
+    assert "canary-wrong" not in ended.out + ended.err
+
+
+def test_a_locked_account(bench: Bench, sign_in: SignIn) -> None:
+    """An account that others locked is told as such, not as a wrong password."""
+    sign_in(USER)
+    locked = fault("respond", code="IAM.0061", operation="CreateToken", status=401)
+    bench.emulator.script([locked])
+    ended = bench.run(bench.prepare(5))
+    assert ended.code == 3
+    assert "locked" in ended.err
+
+
+def test_a_throttled_iam(bench: Bench, sign_in: SignIn) -> None:
+    """IAM that is busy is asked again; one that stays busy is named as the reason."""
+    sign_in(USER)
+    busy = fault("respond", code="IAM.0012", operation="CreateToken", status=429)
+    bench.emulator.script([busy])
+    assert bench.run(bench.prepare(5)).code == 0
+    assert bench.emulator.witness.identity["CreateToken"] == 2
+    bench.all_fired()
+    always = fault(
+        "respond", code="IAM.0012", operation="CreateToken", status=429, times=0
+    )
+    bench.emulator.script([always])
+    ended = bench.run("faces.csv", "--run-dir", "two", "--max-attempts", "2")
+    assert ended.code == 3
+    assert "IAM.0012" in ended.err
+    assert bench.emulator.witness.identity["CreateToken"] == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<html>proxy says hello</html>", "something else"),
+        ('{"token', "something else"),
+        ("[]", "something else"),
+        ("x" * 1_000_000, "something else"),
+    ],
+)
+def test_an_iam_that_is_none(
+    bench: Bench, sign_in: SignIn, body: str, said: str
+) -> None:
+    """A page instead of a token ends with 3 and a short message."""
+    sign_in(USER)
+    page = fault("respond", status=201, body=body, operation="CreateToken")
+    bench.emulator.script([page])
+    ended = bench.run(bench.prepare(5))
+    assert ended.code == 3
+    assert said in ended.err
+    assert len(ended.err) < 1500
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"HUAWEICLOUD_SDK_SK": "canary-wrong"}, "verify aksk signature fail"),
+        ({"HUAWEICLOUD_SDK_AK": "unknown"}, "ak not exist"),
+        ({"HUAWEICLOUD_SDK_SECURITY_TOKEN": "canary-wrong"}, "APIGW.0301"),
+    ],
+)
+def test_a_wrong_access_key(
+    bench: Bench, sign_in: SignIn, variables: dict[str, str], said: str
+) -> None:
+    """A key that is refused is used once: five wrong signatures lock it."""
+    sign_in(KEY | variables)
+    source = bench.prepare(50)
+    ended = bench.run(source, "--rate", "unlimited")
+    assert ended.code == 3
+    assert said in ended.err
+    assert bench.emulator.witness.requests == 1
+    assert "canary-wrong" not in ended.out + ended.err
+    sign_in({"HUAWEICLOUD_SDK_SECURITY_TOKEN": "", **KEY})
+    assert bench.run(source).code == 0, "the key is not locked"
+
+
+def test_a_key_that_dies_midway(bench: Bench, sign_in: SignIn) -> None:
+    """After the first refusal no request follows: what was in flight is all there is."""
+    sign_in(KEY)
+    source = bench.prepare(100)
+    text = "Incorrect IAM authentication information: verify aksk signature fail"
+    dead = fault("respond", code="APIGW.0301", message=text, after=30, times=0)
+    bench.emulator.script([dead])
+    ended = bench.run(source, "--rate", "100", "--concurrency", "4")
+    assert ended.code == 3
+    assert bench.updates <= 30 + 4
+    assert bench.record().outcomes["updated"] == 30
+    assert_accounted(bench, {source: make_rows(100)})
+
+
+@pytest.mark.parametrize(("offset", "words"), [(1200.0, "behind"), (-1200.0, "ahead")])
+def test_a_wrong_clock(
+    bench: Bench, sign_in: SignIn, offset: float, words: str
+) -> None:
+    """A clock that is 20 minutes off is said plainly, with its direction: exit 3."""
+    sign_in(KEY)
+    with other_bench(bench, clock_offset=offset) as here:
+        ended = here.run(here.prepare(5))
+        assert here.emulator.witness.requests == 1
+        told = here.command("doctor", *here.target)
+    assert ended.code == 3
+    assert "clock is 20 minutes" in ended.err
+    assert words in ended.err
+    assert told.code == 3
+    assert "FAIL" in told.out
+    assert "20 min" in told.out
+
+
+def test_doctor_tells_the_life_of_a_token(bench: Bench, sign_in: SignIn) -> None:
+    """With a password the token's own life is known."""
+    sign_in(USER)
+    with other_bench(bench, token_life=7200.0) as here:
+        ended = here.command("doctor", *here.target)
+    assert ended.code == 0
+    assert "2 h" in ended.out
+    assert "emulator-user of emulator-domain" in ended.out
+    assert "emulator-password" not in ended.out
