@@ -16,6 +16,7 @@ from batch_updater.emulator.states import Scope
 
 APPLICATION = 0x46525345  # "FRSE", in the head of the file
 FORMAT = 1
+PRIMARY = 0xFF  # the part of SQLite's error codes that the kinds below are in
 ADVICE = "it is left as it is: move it away, or name another one"
 
 SCHEMA = f"""
@@ -111,13 +112,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     if not path.parent.is_dir():
         raise DataError(f"data file {path}: its folder does not exist")
     try:
-        # SQLite would make it readable for others.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # SQLite would make it readable for others. One that exists is not opened here:
+        # closing it would lift the locks that this process has on it.
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         return sqlite3.connect(
             path, timeout=0, isolation_level=None, check_same_thread=False
         )
     except (OSError, sqlite3.Error) as problem:
-        raise DataError(f"data file {path} cannot be opened: {problem}") from problem
+        raise _closed(path, problem) from problem
 
 
 def _take_possession(connection: sqlite3.Connection, path: Path) -> None:
@@ -127,12 +130,7 @@ def _take_possession(connection: sqlite3.Connection, path: Path) -> None:
         _check_format(connection, path)
         connection.execute("COMMIT")
     except sqlite3.Error as problem:
-        if problem.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise DataError(
-                f"data file {path} is in use by another emulator: stop that one, "
-                "or name another file"
-            ) from problem
-        raise _damaged(path, problem) from problem
+        raise _refusal(path, problem) from problem
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
@@ -155,6 +153,25 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 def _number(connection: sqlite3.Connection, query: str) -> int:
     [(number,)] = connection.execute(query)
     return int(number)
+
+
+def _refusal(path: Path, problem: sqlite3.Error) -> DataError:
+    code = problem.sqlite_errorcode & PRIMARY
+    if code == sqlite3.SQLITE_BUSY:
+        return DataError(
+            f"data file {path} is in use by another emulator: stop that one, "
+            "or name another file"
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return _closed(path, problem)
+    return _damaged(path, problem)
+
+
+def _closed(path: Path, problem: Exception) -> DataError:
+    return DataError(
+        f"data file {path} cannot be opened ({problem}): make it readable and writable, "
+        "or name another one"
+    )
 
 
 def _damaged(path: Path, problem: object) -> DataError:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -219,6 +220,21 @@ async def test_one_emulator_a_file(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="in use by another emulator: stop that"):
             await second.start()
         await second.stop()
+
+
+async def test_lock_outlives_a_second_try(tmp_path: Path) -> None:
+    """A refused second emulator leaves the first one's lock against other processes."""
+    path = tmp_path / "data"
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(sys.argv[2])"
+    async with Emulator(EmulatorSettings(data=path)):
+        with pytest.raises(DataError, match="in use"):
+            await Emulator(EmulatorSettings(data=path)).start()
+        other = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, str(path), "SELECT * FROM face"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await other.communicate()
+    assert b"database is locked" in said
 
 
 async def test_restart(tmp_path: Path) -> None:
