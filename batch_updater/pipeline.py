@@ -248,7 +248,7 @@ def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Man
         tool_version=__version__,
         run_id=directory.run_id,
         created_at=_created_at(job),
-        settings=settle(job.texts, ready.intake.mapping),
+        settings=settle(job.texts, ready.intake.mapping, job.connection.endpoint),
         inputs=tuple(ready.intake.inputs),
         rows=ready.found.rows,
         declared=ready.declared,

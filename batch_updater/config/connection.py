@@ -15,6 +15,7 @@ from batch_updater.frs.endpoints import (
     check_endpoint,
     endpoint_of_region,
     iam_endpoint_of,
+    is_link_local,
     is_loopback,
     region_of_endpoint,
 )
@@ -140,4 +141,5 @@ def _proxy_for(
     if asked == OFF:
         return lambda url: None
     proxy = Proxy(asked, secrets.proxy_user, secrets.proxy_password)
-    return lambda url: proxy
+    # The metadata service answers this machine alone.
+    return lambda url: None if is_link_local(urlsplit(url).hostname or "") else proxy

@@ -7,6 +7,7 @@ from typing import Any
 from batch_updater.config.parsing import make_field, parse_field_type
 from batch_updater.config.settings import Settings, Texts, read_toml
 from batch_updater.errors import UsageError
+from batch_updater.frs.endpoints import documented_endpoint
 from batch_updater.mapping.columns import ColumnMapping, FieldColumn
 
 _KEYS = frozenset({"face_id", "external_image_id", "fields"})
@@ -34,11 +35,15 @@ def column_mapping(settings: Settings) -> ColumnMapping:
     )
 
 
-def settle(texts: Texts, mapping: ColumnMapping) -> Texts:
+def settle(texts: Texts, mapping: ColumnMapping, endpoint: str) -> Texts:
     """
     Return settings that mean the same in another folder and on another day.
 
-    What run.json keeps must not change with a mapping file or the current folder.
+    What run.json keeps must not change with a mapping file, the current folder, or
+    with what the environment of that day calls a region.
+
+    Args:
+        endpoint: what the settings came to.
     """
     settled = {name: given for name, given in texts.items() if name != "mapping"}
     said = {
@@ -47,6 +52,8 @@ def settle(texts: Texts, mapping: ColumnMapping) -> Texts:
         "field": [_write_field(spec) for spec in mapping.fields],
     }
     settled |= {name: tuple(given) for name, given in said.items() if any(given)}
+    if "region" in settled and endpoint != documented_endpoint(settled["region"][-1]):
+        settled["endpoint"] = (endpoint,)
     for name in ("token-file", "ca-cert"):
         if name in settled:
             settled[name] = (str(Path(settled[name][-1]).absolute()),)

@@ -41,13 +41,18 @@ def endpoint_of_region(region: str, environ: Mapping[str, str]) -> str:
     if said := _regions_of_file(environ).get(region):
         return said
     if region in REGIONS:
-        return f"https://face.{region}.myhuaweicloud.com"
+        return documented_endpoint(region)
     known = ", ".join(REGIONS)
     raise UsageError(
         f"region {region!r} has no known FRS endpoint",
         hint=f"Known regions: {known}. For another one give --endpoint URL, or set "
         f"{variable}.",
     )
+
+
+def documented_endpoint(region: str) -> str:
+    """Return the endpoint that a region has by the documents' pattern."""
+    return f"https://face.{region}.myhuaweicloud.com"
 
 
 def iam_endpoint_of(region: str) -> str:
@@ -102,6 +107,14 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_link_local(host: str) -> bool:
+    """Return whether a host is an address that no router passes on."""
+    try:
+        return ipaddress.ip_address(host).is_link_local
     except ValueError:
         return False
 

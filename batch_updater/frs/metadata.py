@@ -1,5 +1,9 @@
 """Temporary keys of the machine itself, from its metadata service (section 5.4)."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
 from yarl import URL
 
 from batch_updater.errors import RunRefused
@@ -10,6 +14,9 @@ from batch_updater.frs.sending import Send, TryAgain
 from batch_updater.frs.signing import AccessKey
 from batch_updater.models import Reply
 
+Ask = Callable[[str, URL, Mapping[str, str]], Awaitable[Reply]]
+
+_PATIENCE = 3.0  # seconds, as the SDK has: elsewhere nobody answers at all
 _DATE_DROPS = 1.0  # seconds: a Date header knows no fractions
 _SESSION_SECONDS = "21600"
 _NO_SESSIONS = frozenset({404, 405, 503})
@@ -20,18 +27,22 @@ _HINT = (
 )
 
 
-async def fetch_key(send: Send, endpoint: str) -> Issued:
+async def fetch_key(send: Send, endpoint: str, patience: float = _PATIENCE) -> Issued:
     """
     Return a temporary access key of the machine this runs on.
+
+    Args:
+        patience: seconds an answer may take.
 
     Raises:
         TryAgain: the metadata service is out of order for a moment.
         RunRefused: there is none, or the machine has no agency.
     """
-    session = await _open_session(send, endpoint)
+    ask = partial(_ask, send, patience)
+    session = await _open_session(ask, endpoint)
     headers = {"X-Metadata-Token": session} if session else {}
     url = URL(f"{endpoint}/openstack/latest/securitykey", encoded=True)
-    reply = await send("GET", url, headers)
+    reply = await ask("GET", url, headers)
     if reply.status == 401 and _NO_AGENCY in reply.body:
         raise RunRefused("this machine has no agency, so it has no keys", hint=_HINT)
     if reply.status != 200:
@@ -39,15 +50,26 @@ async def fetch_key(send: Send, endpoint: str) -> Issued:
     return _read_key(reply, endpoint)
 
 
-async def _open_session(send: Send, endpoint: str) -> str:
+async def _open_session(ask: Ask, endpoint: str) -> str:
     url = URL(f"{endpoint}/meta-data/latest/api/token", encoded=True)
     headers = {"X-Metadata-Token-Ttl-Seconds": _SESSION_SECONDS}
-    reply = await send("PUT", url, headers)
+    reply = await ask("PUT", url, headers)
     if reply.status in _NO_SESSIONS:
         return ""
     if reply.status != 200:
         raise _refused(reply, endpoint)
     return reply.body.decode("ascii", "replace").strip()
+
+
+async def _ask(
+    send: Send, patience: float, method: str, url: URL, headers: Mapping[str, str]
+) -> Reply:
+    try:
+        async with asyncio.timeout(patience):
+            return await send(method, url, headers)
+    except TimeoutError:
+        said = f"no answer within {patience:g} s"
+        return Reply(None, error="timeout", detail=said)
 
 
 def _refused(reply: Reply, endpoint: str) -> RunRefused | TryAgain:

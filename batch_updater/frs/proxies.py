@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from batch_updater.errors import UsageError
-from batch_updater.frs.endpoints import is_loopback
+from batch_updater.frs.endpoints import is_link_local, is_loopback
 
 OFF = "off"
 
@@ -78,11 +78,14 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
     HTTPS_PROXY, HTTP_PROXY and ALL_PROXY are known in both spellings, except
     HTTP_PROXY, which a web server's client can set; NO_PROXY lists hosts, domains
-    and `host:port`, and `*`. This machine is never reached through a proxy.
+    and `host:port`, and `*`. This machine and its metadata service are never
+    reached through a proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_loopback(host) or _is_excepted(host, parts.port, environ):
+    if is_loopback(host) or is_link_local(host):
+        return None
+    if _is_excepted(host, parts.port, environ):
         return None
     for name in _variables(parts.scheme):
         if text := environ.get(name):

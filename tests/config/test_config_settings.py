@@ -14,6 +14,7 @@ from batch_updater.files.formats import InputFormat
 from batch_updater.frs.auth import Login, Machine
 from batch_updater.frs.credentials import Credential, Password, SigningKey, Token
 from batch_updater.frs.iam import Scope
+from batch_updater.frs.proxies import Proxy
 from batch_updater.frs.signing import AccessKey
 from batch_updater.mapping.columns import FieldColumn
 from batch_updater.models import FieldType, OnDuplicate, Reply
@@ -448,6 +449,17 @@ def test_bad_credentials(flags: Texts, environ: dict[str, str], said: str) -> No
     with pytest.raises(UsageError, match=said) as caught:
         make_connection(resolve({**TARGET, **flags}, environ))
     assert CANARY not in caught.value.message + caught.value.hint
+
+
+def test_a_proxy_that_is_asked_for() -> None:
+    """--proxy leads everywhere but to the machine's own metadata service."""
+    flags = {**TARGET, "proxy": ("proxy.example.com:3128",)}
+    environ = {TOKEN: "t", "BATCH_UPDATER_PROXY_USER": "u"}
+    connection = make_connection(resolve(flags, environ))
+    proxy = Proxy("http://proxy.example.com:3128", "u")
+    assert connection.proxy_for("https://face.example.com") == proxy
+    assert connection.proxy_for("http://127.0.0.1:8099") == proxy
+    assert connection.proxy_for("http://169.254.169.254") is None
 
 
 def test_secrets_are_masked() -> None:

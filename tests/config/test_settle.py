@@ -6,6 +6,7 @@ import pytest
 
 from batch_updater.config.mapping_file import column_mapping, settle
 from batch_updater.config.settings import resolve
+from batch_updater.mapping.columns import ColumnMapping
 
 
 def test_settled_settings_mean_the_same_without_the_mapping_file(
@@ -26,7 +27,7 @@ def test_settled_settings_mean_the_same_without_the_mapping_file(
     }
     first = column_mapping(resolve(flags, {}).settings)
 
-    settled = settle(flags, first)
+    settled = settle(flags, first, "https://frs.example.com")
     path.unlink()
     monkeypatch.chdir("/")
 
@@ -35,3 +36,18 @@ def test_settled_settings_mean_the_same_without_the_mapping_file(
     assert again.mapping is None
     assert again.token_file == tmp_path / "token"
     assert again.rate == 5.0
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kept"),
+    [
+        ("https://face.cn-north-4.myhuaweicloud.com", None),
+        ("https://frs.example.com", ("https://frs.example.com",)),
+    ],
+)
+def test_what_the_environment_calls_a_region_is_kept(
+    endpoint: str, kept: tuple[str, ...] | None
+) -> None:
+    """A run that is resumed from another shell goes to where it went before."""
+    settled = settle({"region": ("cn-north-4",)}, ColumnMapping(), endpoint)
+    assert settled.get("endpoint") == kept

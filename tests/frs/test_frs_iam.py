@@ -1,5 +1,6 @@
 """IAM and the metadata service: what is asked, and what every kind of answer means."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -268,3 +269,14 @@ async def test_a_machine_without_keys(answer: Reply, said: str) -> None:
     assert said in caught.value.message
     assert "--auth" in caught.value.hint
     assert CANARY not in caught.value.message + caught.value.hint
+
+
+async def test_a_metadata_service_that_is_silent() -> None:
+    """Off the cloud nobody answers, and nobody waits for that as for FRS."""
+
+    async def silence(*request: object, **more: object) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(RunRefused, match=r"no answer within 0\.01 s"):
+        await fetch_key(silence, METADATA, patience=0.01)

@@ -79,10 +79,14 @@ def test_the_environment_s_proxy(environ: dict[str, str], found: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8099", "http://localhost:1", "http://[::1]:8099"]
+    "url",
+    [
+        *("http://127.0.0.1:8099", "http://localhost:1", "http://[::1]:8099"),
+        *("http://169.254.169.254", "http://[fe80::1]"),
+    ],
 )
 def test_this_machine_is_reached_straight(url: str) -> None:
-    """The emulator is not asked for at a company's proxy."""
+    """Neither the emulator nor the metadata service is asked for at a company's proxy."""
     environ = {"http_proxy": PROXY, "https_proxy": PROXY, "all_proxy": PROXY}
     assert find_proxy(url, environ) is None
     assert find_proxy("http://frs.internal", environ) == Proxy(PROXY)
