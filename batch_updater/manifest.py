@@ -17,7 +17,7 @@ from batch_updater.files.run_dir import FORMAT, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.intake.items import Selection
 from batch_updater.intake.rows import Intake
-from batch_updater.models import FieldType, Outcome, RowLayout
+from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,10 @@ class Manifest:
         settings: as text, without the defaults and without secrets.
         rows: number of rows by source, as the survey counted them.
         declared: types of the face set's custom fields.
+        face_number: faces the face set said to hold when the last session began.
         header: the inputs' own columns.
+        purpose: whether its rows are updates, or faces to read; an export without
+            inputs lists the face set.
         parent: the run whose failed rows this one sends again, or empty.
         state: `running`, `finished` or `stopped`.
     """
@@ -42,6 +45,8 @@ class Manifest:
     rows: Mapping[str, int]
     declared: Mapping[str, FieldType]
     header: tuple[str, ...]
+    face_number: int = 0
+    purpose: Purpose = Purpose.UPDATE
     parent: str = ""
     state: str = "running"
 
@@ -49,6 +54,11 @@ class Manifest:
     def layout(self) -> RowLayout:
         """All rows as one sequence."""
         return RowLayout(dict(self.rows))
+
+    @property
+    def lists(self) -> bool:
+        """Whether this is an export that goes by listing."""
+        return self.purpose is Purpose.EXPORT and not self.inputs
 
     def save(
         self, directory: RunDirectory, totals: Mapping[str, int] | None = None
@@ -60,12 +70,14 @@ class Manifest:
                 "tool_version": self.tool_version,
                 "run_id": self.run_id,
                 "created_at": self.created_at,
+                "purpose": self.purpose,
                 "state": self.state,
                 "parent": self.parent,
                 "settings": {k: list(v) for k, v in self.settings.items()},
                 "inputs": [_describe_input(i, self.rows[i.name]) for i in self.inputs],
                 "header": list(self.header),
                 "declared": dict(self.declared),
+                "face_number": self.face_number,
                 "totals": dict(totals or {}),
             }
         )
@@ -128,6 +140,8 @@ def _read(content: Mapping[str, Any]) -> Manifest:
             k: FieldType(v) for k, v in _typed(content, "declared", dict).items()
         },
         header=_texts(content, "header"),
+        face_number=_count({"face_number": 0, **content}, "face_number"),
+        purpose=Purpose(content.get("purpose", Purpose.UPDATE)),
         parent=_typed(content, "parent", str),
         state=_typed(content, "state", str),
     )
@@ -170,12 +184,15 @@ def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def make_intake(settings: Settings, inputs: Sequence[Input]) -> Intake:
+def make_intake(
+    settings: Settings, inputs: Sequence[Input], purpose: Purpose = Purpose.UPDATE
+) -> Intake:
     """Return the intake that the settings describe."""
+    mapping = column_mapping(settings)
     return Intake(
         inputs=inputs,
         options=ReadOptions(delimiter=settings.delimiter, encoding=settings.encoding),
-        mapping=column_mapping(settings),
+        mapping=replace(mapping, ids_only=purpose is Purpose.EXPORT),
         face_set_name=settings.face_set or "",
         strict=settings.strict,
         include_values=settings.include_values,
@@ -230,10 +247,16 @@ def failed_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
     return rows_with(directory, layout, frozenset({Outcome.FAILED}))
 
 
-def pending_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
-    """Return the rows of a run that have no final outcome yet."""
-    final = frozenset(Outcome) - frozenset({Outcome.UNPROCESSED})
-    done = rows_with(directory, layout, final)
+def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
+    """
+    Return the rows of a run that have no final outcome yet.
+
+    What an export failed to read is read again: there is nothing to apply twice.
+    """
+    layout, again = manifest.layout, {Outcome.UNPROCESSED}
+    if manifest.purpose is Purpose.EXPORT:
+        again.add(Outcome.FAILED)
+    done = rows_with(directory, layout, frozenset(Outcome) - again)
     return read_selection(directory, layout.total) & ~done
 
 

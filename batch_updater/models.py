@@ -25,11 +25,25 @@ class Outcome(StrEnum):
 
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    EXPORTED = "exported"
+    MISSING = "missing"
     FAILED = "failed"
     INVALID = "invalid"
     DUPLICATE = "duplicate"
     DRIFTED = "drifted"
     UNPROCESSED = "unprocessed"
+
+
+class Purpose(StrEnum):
+    """What a run is for."""
+
+    UPDATE = "update"
+    EXPORT = "export"
+
+    @property
+    def wanted(self) -> Outcome:
+        """The outcome that every row should end in."""
+        return Outcome.EXPORTED if self is Purpose.EXPORT else Outcome.UPDATED
 
 
 class ErrorClass(StrEnum):

@@ -14,6 +14,7 @@ from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.delivery.pool import Send
 from batch_updater.delivery.preflight import show_face_set
+from batch_updater.delivery.reader import Reader
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.delivery.sender import Sender
@@ -79,6 +80,10 @@ class Outlet:
             self.connection.region,
         )
         return await self.renewal.patiently(ask)
+
+    def reader(self) -> Reader:
+        """Return what reads faces."""
+        return Reader(service=self.client, caller=self._caller())
 
     def sender(self, repeats: Callable[[str], bool] | None = None) -> Send:
         """

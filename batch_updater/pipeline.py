@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -22,29 +20,30 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
-from batch_updater.delivery.pool import open_pool
+from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
     InputError,
-    JournalFailed,
     RunDirectoryError,
     RunStopped,
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
-from batch_updater.files.journal import Journal, select_rows
-from batch_updater.files.lines import format_time
-from batch_updater.files.run_dir import RunDirectory, create_run_directory
+from batch_updater.files.journal import Journal
+from batch_updater.files.run_dir import RunDirectory
+from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.items import Selection, make_items
 from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey, survey
-from batch_updater.manifest import Manifest, ended, load_manifest, make_intake
+from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import hash_id
-from batch_updater.models import FieldType, OnDuplicate, OnInvalid
+from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
+from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     stop_on_errors,
     stop_on_same_failures,
@@ -52,15 +51,7 @@ from batch_updater.upkeep import (
     upkeep,
 )
 from batch_updater.version import __version__
-from batch_updater.views import naming_trouble, write_views
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A run's directory, and its journal, which nobody else can open now."""
-
-    directory: RunDirectory
-    journal: Journal
+from batch_updater.views import naming_trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +64,7 @@ class Job:
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
         parent: the run whose failed rows are sent again, or empty.
+        purpose: whether rows are updates, or faces to read.
     """
 
     settings: Settings
@@ -82,6 +74,21 @@ class Job:
     pending: Selection | None = None
     resumed: Opened | None = None
     parent: str = ""
+    purpose: Purpose = Purpose.UPDATE
+
+    @property
+    def lists(self) -> bool:
+        """Whether this is an export that goes by listing."""
+        return self.purpose is Purpose.EXPORT and not self.inputs
+
+    @property
+    def command(self) -> str:
+        """The word for it in the journal."""
+        if self.resumed:
+            return "resume"
+        if self.purpose is Purpose.EXPORT:
+            return "export"
+        return "retry" if self.parent else "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Ready:
     job: Job
     intake: Intake
     types: FieldTypes
-    declared: dict[str, FieldType]
+    face_set: FaceSet
     found: Survey
 
 
@@ -118,15 +125,19 @@ async def execute(
     settings = job.settings
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
-            ready = await _prepare_or_leave(job, outlet)
+            ready = await signals.until_cut_off(_prepare(job, outlet))
             announce(ready.found)
             _refuse_if_asked(ready.found, settings)
             if settings.dry_run:
                 return None
-            begun = _go_on(ready, job.resumed) if job.resumed else _begin(ready, held)
-            stop = await _deliver(begun, outlet)
-            begun.journal.note("end", {"stop": asdict(stop) if stop else None})
-        return conclude(begun.directory, begun.manifest, settings, stop)
+            with opened(job.resumed, settings.run_dir, held) as run:
+                ready = _keep_spooled(ready, run.directory)
+                manifest = _describe(ready, run)
+                pending = None if job.resumed else job.pending
+                write_down(run, manifest, job.command, pending)
+            stop = await _deliver(ready, outlet, run)
+            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+        return conclude(run.directory, manifest, settings, stop)
 
 
 def conclude(
@@ -140,7 +151,7 @@ def conclude(
     """
     try:
         with naming_trouble(directory, ViewsFailed):
-            summary = write_views(directory, manifest, settings, stop)
+            summary = write_all(directory, manifest, settings, stop)
             totals = {"read": summary.read, **summary.outcomes}
             ended(manifest, early=stop is not None).save(directory, totals)
     except InputError as error:  # as such it would say that nothing was sent
@@ -152,31 +163,18 @@ def conclude(
     return summary
 
 
-async def _prepare_or_leave(job: Job, outlet: Outlet) -> Ready:
-    """Prepare; a second signal does not wait for what the first one waits for."""
-    preparing = asyncio.ensure_future(_prepare(job, outlet))
-    try:
-        with outlet.signals.cutting_off(preparing.cancel):
-            await asyncio.wait([preparing])
-    finally:
-        preparing.cancel()
-    if preparing.cancelled() and outlet.signals.gate.reason:
-        raise outlet.signals.gate.reason
-    return preparing.result()
-
-
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    declared = dict((await outlet.ask_face_set()).fields)
-    intake = make_intake(settings, job.inputs)
-    types = intake.settle_types(declared)
+    face_set = await outlet.ask_face_set()
+    intake = make_intake(settings, job.inputs, job.purpose)
+    types = intake.settle_types(dict(face_set.fields))
     found = await asyncio.to_thread(
         survey, intake, types, settings.on_duplicate, lambda: gate.closed
     )
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
-    return Ready(job, intake, types, declared, found)
+    return Ready(job, intake, types, face_set, found)
 
 
 def _refuse_other_rows(job: Job, found: Survey) -> None:
@@ -200,90 +198,44 @@ def _refuse_if_asked(found: Survey, settings: Settings) -> None:
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
     inputs = tuple(
         replace(source, path=directory.keep_spooled(source.path))
-        if source.name == STDIN and not ready.job.parent  # a parent keeps its own
+        # One that goes on has kept it already, and a parent keeps its own.
+        if source.name == STDIN and not ready.job.parent and not ready.job.resumed
         else source
         for source in ready.intake.inputs
     )
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A run that is on record: from here on it can be resumed."""
-
-    ready: Ready
-    directory: RunDirectory
-    journal: Journal
-    manifest: Manifest
-
-
-def _go_on(ready: Ready, run: Opened) -> _Begun:
-    with naming_trouble(run.directory, RunDirectoryError):
-        manifest = _open_record(ready, run.directory, run.journal)
-    return _Begun(ready, run.directory, run.journal, manifest)
-
-
-def _begin(ready: Ready, held: ExitStack) -> _Begun:
-    directory = create_run_directory(ready.job.settings.run_dir)
-    ours: list[Path] = []
-    try:
-        journal = held.enter_context(Journal(directory.journal, new=True))
-        ours += [directory.journal, directory.spool]
-        ready = _keep_spooled(ready, directory)
-        manifest = _open_record(ready, directory, journal)
-    except BaseException as error:
-        directory.discard(ours)
-        if isinstance(error, OSError | JournalFailed):
-            raise RunDirectoryError(
-                f"cannot begin a run in {directory.path}: {error}; nothing was sent",
-                hint="Make room, or give another place with --run-dir.",
-            ) from error
-        raise
-    return _Begun(ready, directory, journal, manifest)
-
-
-def _open_record(ready: Ready, directory: RunDirectory, journal: Journal) -> Manifest:
+def _describe(ready: Ready, run: Opened) -> Manifest:
     job = ready.job
-    manifest = Manifest(
+    return Manifest(
         tool_version=__version__,
-        run_id=directory.run_id,
-        created_at=_created_at(job),
+        run_id=run.directory.run_id,
+        created_at=run.created_at,
         settings=settle(job.texts, ready.intake.mapping, job.connection.endpoint),
         inputs=tuple(ready.intake.inputs),
         rows=ready.found.rows,
-        declared=ready.declared,
+        declared=dict(ready.face_set.fields),
+        face_number=ready.face_set.face_number,
         header=ready.found.header,
+        purpose=job.purpose,
         parent=job.parent,
     )
-    command = "resume" if job.resumed else "retry" if job.parent else "run"
-    journal.note("session", {"command": command, "version": __version__})
-    if job.pending is not None and not job.resumed:
-        journal.note("selection", {"rows": select_rows(job.pending)})
-    # Last: with run.json there, but no selection, a resume would send all rows.
-    journal.sync()
-    manifest.save(directory)
-    return manifest
 
 
-def _created_at(job: Job) -> str:
-    if job.resumed:
-        return load_manifest(job.resumed.directory).created_at
-    return format_time(datetime.now(UTC).timestamp())
-
-
-async def _deliver(begun: _Begun, outlet: Outlet) -> Stop | None:
-    ready, journal, run_dir = begun.ready, begun.journal, begun.directory.path
+async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
+    journal, run_dir = run.journal, run.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
-    tally, rows = Tally(), int(pending.sum())
+    tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     circuit = Circuit(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     async with (
         aclosing(read_in_thread(items)) as batches,
         upkeep(journal, progress, tally, gate),
         open_pool(
-            Feed(batches, gate), outlet.sender(_repeats(ready)), settings.concurrency
+            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
         ) as pool,
     ):
         with outlet.signals.cutting_off(pool.cut_off), time_window(gate, settings):
@@ -297,6 +249,12 @@ async def _deliver(begun: _Begun, outlet: Outlet) -> Stop | None:
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)
+
+
+def _sender(ready: Ready, outlet: Outlet) -> Send:
+    if ready.job.purpose is Purpose.EXPORT:
+        return outlet.reader().read_face
+    return outlet.sender(_repeats(ready))
 
 
 def _input_lost(error: InputError) -> RunStopped:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,22 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from batch_updater.config.settings import Settings, Texts
+from batch_updater.config.settings import Settings
 from batch_updater.errors import (
     BatchUpdaterError,
     InputError,
     RunDirectoryError,
-    RunStopped,
     UsageError,
 )
-from batch_updater.files.journal import OutcomeIndex, Record, replay
+from batch_updater.files.journal import OutcomeIndex, replay
 from batch_updater.files.results import (
     VIEWS_OF_INPUT,
     Views,
-    as_json,
     open_invalid,
     open_views,
 )
 from batch_updater.files.run_dir import RunDirectory, temporary_name
-from batch_updater.frs.codes import find_code
+from batch_updater.files.tables import as_json
 from batch_updater.intake.items import Selection, examine
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey
@@ -42,8 +40,9 @@ from batch_updater.manifest import (
 from batch_updater.mapping.checks import Checked, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
-from batch_updater.models import OnDuplicate, Outcome, Result, RowLayout
-from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
+from batch_updater.models import Outcome, Result, RowLayout
+from batch_updater.report.summary import Stop, Summary, SummaryBuilder
+from batch_updater.summaries import NOTHING, Told, summarise
 
 
 def write_views(
@@ -51,6 +50,7 @@ def write_views(
     manifest: Manifest,
     settings: Settings,
     stop: Stop | None,
+    told: Told = NOTHING,
 ) -> Summary:
     """
     Make every view of a run again from its journal; return its summary.
@@ -58,6 +58,9 @@ def write_views(
     The input is read once more for the rows' own columns. When it is gone or has
     changed, only results are made, the other views stay as they are, and the
     summary's note says so. Whoever calls this holds the journal's lock.
+
+    Args:
+        told: what else the summary has to say.
     """
     layout = manifest.layout
     selection = read_selection(directory, layout.total)
@@ -75,13 +78,13 @@ def write_views(
             if note:
                 writer.write_without_input(layout)
             else:
-                for rows in make_intake(settings, manifest.inputs).rows():
+                purpose = manifest.purpose
+                for rows in make_intake(settings, manifest.inputs, purpose).rows():
                     writer.write(rows)
     finally:
         index.close()
-    summary = _summarise(directory, manifest, settings, builder, stop, note)
-    directory.write_json("summary.json", summary.as_json())
-    return summary
+    told = replace(told, note="; ".join(filter(None, (told.note, note))))
+    return summarise(directory, manifest, settings, builder, stop, told)
 
 
 def _input_trouble(directory: RunDirectory, manifest: Manifest) -> str:
@@ -163,110 +166,6 @@ class _RowWriter:
             face_id=face_id,
             outcome=Outcome.UNPROCESSED,
         )
-
-
-def _summarise(
-    directory: RunDirectory,
-    manifest: Manifest,
-    settings: Settings,
-    builder: SummaryBuilder,
-    stop: Stop | None,
-    note: str,
-) -> Summary:
-    tally = builder.tally
-    refused = settings.on_duplicate is OnDuplicate.ERROR
-    exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
-    return Summary(
-        run_dir=str(directory.path),
-        face_set_name=settings.face_set or "",
-        read=tally.outcomes.total(),
-        outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
-        errors=tuple(builder.errors(_remedy)),
-        rate=settings.rate,
-        exit_code=exit_code,
-        stop=stop,
-        note=note,
-        next_command=_next_command(directory, manifest, builder),
-        **builder.speed(),
-    )
-
-
-def _remedy(code: str, first: Result) -> str:
-    if first.outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
-        return "mend these rows in invalid.csv"
-    entry = find_code(code, first.error_msg, first.http_status)
-    if entry:
-        return entry.remedy
-    return "look the code up: it is not among those that this tool knows"
-
-
-# Flags that a run over failed.csv needs too. Those about the input's format are not
-# among them: views are CSV in UTF-8, whatever the input was.
-_TOLD_AGAIN = (
-    *("face-id", "external-image-id", "field"),
-    *("face-set", "project-id", "region", "endpoint", "token-file"),
-)
-
-
-def _told_again(settings: Texts) -> Iterator[str]:
-    for name in _TOLD_AGAIN:
-        for text in settings.get(name, ()):
-            yield from (f"--{name}", text)
-    if settings.get("allow-http") == ("true",):
-        yield "--allow-http"
-
-
-def _next_command(
-    directory: RunDirectory, manifest: Manifest, builder: SummaryBuilder
-) -> str:
-    outcomes, path = builder.tally.outcomes, directory.path
-    words: list[str] = []
-    if outcomes[Outcome.UNPROCESSED]:
-        words = ["resume", str(path)]
-    elif builder.worth_retrying:
-        words = ["retry", str(path)]
-    elif outcomes[Outcome.FAILED]:  # once these rows have been mended
-        words = ["run", str(path / "failed.csv"), *_told_again(manifest.settings)]
-    elif outcomes[Outcome.INVALID]:
-        words = ["run", str(path / "invalid.csv"), *_told_again(manifest.settings)]
-    return shlex.join(["batch-updater", *words]) if words else ""
-
-
-def read_stop(directory: RunDirectory) -> Stop | None:
-    """
-    Return why a run's last session ended early, or None.
-
-    Whoever calls this holds the journal's lock: a session without an end is one
-    that was killed.
-    """
-    killed = Stop(
-        name=RunStopped.name,
-        message="the run did not end by itself: it was killed, or the machine stopped",
-        hint=f"It can go on: batch-updater resume {shlex.quote(str(directory.path))}",
-        exit_code=RunStopped.exit_code,
-    )
-    stop: Stop | None = killed
-    for record in replay(directory.journal):
-        if record.kind == "session":
-            stop = killed
-        elif record.kind == "end":
-            stop = _told_stop(record)
-    return stop
-
-
-def _told_stop(record: Record) -> Stop | None:
-    said = record.facts.get("stop")
-    try:
-        stop = Stop(**said) if said is not None else None
-    except TypeError:
-        raise record.damage() from None
-    if stop and not (type(stop.exit_code) is int and _are_texts(stop)):
-        raise record.damage()
-    return stop
-
-
-def _are_texts(stop: Stop) -> bool:
-    return all(isinstance(t, str) for t in (stop.name, stop.message, stop.hint))
 
 
 def _own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:

@@ -21,12 +21,14 @@ _USAGE = {
     "check": "%(prog)s INPUT... [flags]",
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [flags]",
+    "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
     "results": "%(prog)s RUN_DIR [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
 }
 _TITLES = {
     "input": "input",
     "mapping": "columns",
+    "export": "export",
     "target": "target",
     "pace": "pace",
     "retry": "retry",
@@ -59,6 +61,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_results(commands)
     _add_doctor(commands)
     _add_explain(commands)
+    _add_export(commands)
     _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
@@ -92,7 +95,8 @@ def _add_check(commands: Any) -> None:
 def _add_resume(commands: Any) -> None:
     command = _command(commands, "resume", "go on where a run stopped")
     command.add_argument("run_directory", metavar="RUN_DIR")
-    _add_options(command, _RESUMED, without={"face-set", "run-dir", "dry-run"})
+    groups = ("export", *_RESUMED)
+    _add_options(command, groups, without={"face-set", "run-dir", "dry-run"})
     command.set_defaults(command=_later("rerun", "resume"))
 
 
@@ -150,6 +154,25 @@ def _add_explain(commands: Any) -> None:
         help="the same as --output json",
     )
     command.set_defaults(command=_later("explain", "explain"))
+
+
+def _add_export(commands: Any) -> None:
+    command = _command(
+        commands, "export", "write the faces of a face set to a CSV or Parquet file"
+    )
+    command.add_argument("face_set", nargs="?", metavar="FACE_SET")
+    command.add_argument(
+        "--ids",
+        nargs="+",
+        metavar="FILE",
+        help="ask for these faces one by one, instead of listing the face set: files "
+        "with a column of face ids, as run reads them; - is stdin",
+    )
+    unused = {"on-duplicate", "external-image-id", "field", "face-set", "dry-run"}
+    unused |= {"include-values"}
+    _add_options(command, ("export", *_ALL, "credentials"), without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("export", "export"))
 
 
 def _add_emulator(commands: Any, *, flags: bool) -> None:
@@ -226,9 +249,8 @@ def _add_option(group: Any, option: Option) -> None:
         )
     else:
         action = "append" if option.many else "store"
-        group.add_argument(
-            f"--{option.name}", action=action, metavar=option.metavar, help=text
-        )
+        flags = [option.short, f"--{option.name}"][not option.short :]
+        group.add_argument(*flags, action=action, metavar=option.metavar, help=text)
 
 
 def flags_of(arguments: argparse.Namespace) -> Texts:

@@ -13,6 +13,7 @@ from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.errors import UsageError
 from batch_updater.files.journal import Journal, locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.intake.items import Selection
@@ -23,8 +24,10 @@ from batch_updater.manifest import (
     load_manifest,
     pending_rows,
 )
-from batch_updater.pipeline import Job, Opened, conclude
-from batch_updater.views import read_stop
+from batch_updater.models import Purpose
+from batch_updater.pipeline import Job, conclude
+from batch_updater.record import Opened
+from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
@@ -35,9 +38,9 @@ def resume(arguments: argparse.Namespace) -> int:
     directory, manifest, resolved = _load(arguments)
     # Held to the end: what is pending stays so until it is sent.
     with Journal(directory.journal) as journal:
-        pending = pending_rows(directory, manifest.layout)
-        if not pending.any():
-            _note("nothing is left to send; the views are made again", arguments)
+        pending = None if manifest.lists else pending_rows(directory, manifest)
+        if not _is_left(directory, pending):
+            _note("nothing is left to do; the views are made again", arguments)
             _note_end(directory, journal)
             summary = conclude(directory, manifest, resolved.settings, None)
             as_json = resolved.settings.output is OutputMode.JSON
@@ -51,6 +54,12 @@ def resume(arguments: argparse.Namespace) -> int:
         return perform(job, quiet=arguments.quiet)
 
 
+def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:
+    if pending is None:  # how much a listing has left is known at its end
+        return read_stop(directory) is not None
+    return bool(pending.any())
+
+
 def _note_end(directory: RunDirectory, journal: Journal) -> None:
     if read_stop(directory):  # killed after its last row
         journal.note("end", {"stop": None})
@@ -60,6 +69,12 @@ def retry(arguments: argparse.Namespace) -> int:
     """Send the failed rows again, as a run of its own that names its parent."""
     # These rows have failed before, so that the first ones fail again says nothing.
     directory, manifest, resolved = _load(arguments, {"same-failures": ("off",)})
+    if manifest.purpose is Purpose.EXPORT:
+        raise UsageError(
+            f"{directory.path} is an export",
+            hint=f"Its failed rows are read again by: batch-updater resume "
+            f"{directory.path}",
+        )
     with locked(directory.journal, shared=True):  # a run that goes on may fail more
         failed = failed_rows(directory, manifest.layout)
     if not failed.any():
@@ -89,11 +104,12 @@ def _load(
     return directory, manifest, resolved
 
 
-def _job(manifest: Manifest, resolved: Resolved, pending: Selection) -> Job:
+def _job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
     return Job(
         settings=resolved.settings,
         texts=resolved.texts,
         connection=connect_to_face_set(resolved),
         inputs=manifest.inputs,
         pending=pending,
+        purpose=manifest.purpose,
     )

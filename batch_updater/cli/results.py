@@ -17,11 +17,11 @@ from batch_updater.frs.codes import find_code
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
 from batch_updater.report.text import printable
+from batch_updater.snapshots import write_all
+from batch_updater.summaries import read_stop
 from batch_updater.views import (
     find_results,
     naming_trouble,
-    read_stop,
-    write_views,
 )
 
 
@@ -37,9 +37,14 @@ def results(arguments: argparse.Namespace) -> int:
             naming_trouble(directory, RunDirectoryError),
         ):
             stop = read_stop(directory)
-            summary = write_views(directory, manifest, resolved.settings, stop)
+            summary = write_all(directory, manifest, resolved.settings, stop)
         print_summary(summary, as_json=as_json)
         return 0
+    if manifest.lists:
+        raise UsageError(
+            f"{directory.path} is an export by listing: it has pages, but no rows",
+            hint=f"Its faces are in {resolved.settings.to}.",
+        )
     if arguments.row is not None and not _has_row(
         arguments.row, manifest.rows.values()
     ):

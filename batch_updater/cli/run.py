@@ -20,10 +20,11 @@ from batch_updater.cli.show import (
 )
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
-from batch_updater.config.settings import Resolved, resolve
+from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
+from batch_updater.export import list_faces
 from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
 from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Announce, Job, execute
@@ -76,6 +77,8 @@ def perform(job: Job, *, quiet: bool) -> int:
 async def _with_signals(job: Job, announce: Announce) -> Summary | None:
     signals = Signals(Gate(), note)
     with signals.installed():
+        if job.lists:
+            return await list_faces(job, signals)
         return await execute(job, signals, announce)
 
 
@@ -93,11 +96,18 @@ def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     return 1 if survey.invalid + survey.duplicates else 0
 
 
-def resolve_arguments(arguments: argparse.Namespace) -> Resolved:
-    """Return the settings of a command line in this environment."""
+def resolve_arguments(
+    arguments: argparse.Namespace, *, forced: Texts | None = None
+) -> Resolved:
+    """
+    Return the settings of a command line in this environment.
+
+    Args:
+        forced: settings that the command has to have, whatever anybody says.
+    """
     chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
     environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
-    return resolve(flags_of(arguments), environ)
+    return resolve({**flags_of(arguments), **(forced or {})}, environ)
 
 
 @contextmanager

@@ -24,11 +24,13 @@ from batch_updater.config.parsing import (
     parse_rate,
     parse_same_failures,
     parse_share,
+    parse_snapshot,
     parse_switch,
 )
 from batch_updater.files.formats import InputFormat
 from batch_updater.frs.endpoints import METADATA_ENDPOINT
 from batch_updater.frs.proxies import check_asked
+from batch_updater.frs.protocol import LIST_WINDOW
 from batch_updater.models import OnDuplicate, OnInvalid
 
 
@@ -53,6 +55,7 @@ class Option:
         many: may be given more than once.
         also: another environment variable that is read after our own.
         unquoted: a bad value is not repeated in messages: it may hold a secret.
+        short: the flag with one dash, if it has one.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Option:
     many: bool = False
     also: str = ""
     unquoted: bool = False
+    short: str = ""
 
     @property
     def variable(self) -> str:
@@ -170,6 +174,22 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="face-set", group="target", help="the face set that holds all the faces"
+    ),
+    Option(
+        name="to",
+        group="export",
+        help="the file to make; .csv or .parquet",
+        parse=parse_snapshot,
+        metavar="FILE",
+        short="-o",
+    ),
+    Option(
+        name="page",
+        group="export",
+        help="faces asked for at once when listing",
+        parse=partial(parse_count, most=LIST_WINDOW),
+        default="100",
+        metavar="N",
     ),
     Option(
         name="project-id",

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 from math import floor, inf, isfinite
+from pathlib import Path
 
-from batch_updater.files.formats import InputFormat
+from batch_updater.files.formats import SNAPSHOT_SUFFIXES, InputFormat
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
 from batch_updater.models import FieldType
 
@@ -99,6 +100,14 @@ def parse_count(text: str, *, least: int = 1, most: int | None = None) -> int:
     if number < least or (most is not None and number > most):
         raise ValueError(f"give a whole number{bound}")
     return number
+
+
+def parse_snapshot(text: str) -> Path:
+    """Return the path of a file whose name says CSV or Parquet."""
+    path = Path(text)
+    if path.suffix not in SNAPSHOT_SUFFIXES:
+        raise ValueError(f"give a name that ends in {' or '.join(SNAPSHOT_SUFFIXES)}")
+    return path
 
 
 def parse_switch(text: str) -> bool:

@@ -48,6 +48,8 @@ class Settings:
     field: tuple[FieldColumn, ...]
     mapping: Path | None
     face_set: str | None
+    to: Path | None
+    page: int
     project_id: str | None
     region: str | None
     endpoint: str | None

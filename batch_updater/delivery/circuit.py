@@ -3,6 +3,9 @@
 from batch_updater.models import Outcome, Result
 
 
+_BAD = frozenset({Outcome.FAILED, Outcome.MISSING})
+
+
 class Circuit:
     """
     Opens when the first rows that were sent all failed with the same code.
@@ -23,7 +26,7 @@ class Circuit:
         """Take the next result; return whether it is the one that opens."""
         if self._limit is None or not _was_sent(result):
             return False
-        if result.outcome is not Outcome.FAILED or not self._is_alike(result):
+        if result.outcome not in _BAD or not self._is_alike(result):
             self._limit = None
             return False
         self.count += 1

@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.errors import Interrupted
 
+T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,6 +39,23 @@ class Signals:
             yield
         finally:
             self._cut_off = None
+
+    async def until_cut_off(self, work: Coroutine[Any, Any, T]) -> T:
+        """
+        Return what the work returns; a second signal does not wait for it.
+
+        Raises:
+            RunStopped: a second signal came; the gate's reason.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            with self.cutting_off(task.cancel):
+                await asyncio.wait([task])
+        finally:
+            task.cancel()
+        if task.cancelled() and self.gate.reason:
+            raise self.gate.reason
+        return task.result()
 
     @contextmanager
     def installed(self) -> Iterator[None]:

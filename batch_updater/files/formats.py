@@ -51,6 +51,7 @@ _LOOKS = {
     b"Obj\x01": "an Avro file",
     b"ARROW1": "an Arrow file",
 }
+SNAPSHOT_SUFFIXES = (".csv", ".parquet")
 HEAD_BYTES = 64
 
 

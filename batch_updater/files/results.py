@@ -1,15 +1,20 @@
 """The views of a run for people and for retries: results, failed, invalid, ..."""
 
 import csv
-import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import temporary_name
+from batch_updater.files.tables import (
+    RowWriter,
+    as_text,
+    open_parquet,
+    open_text,
+    taken_back,
+)
 from batch_updater.models import Outcome, Result
 
 RESULT_COLUMNS = (
@@ -39,15 +44,15 @@ FAILED_COLUMNS = (
     "_error_class",
 )
 INVALID_COLUMNS = ("_rule", "_column", "_message")
-VIEWS_OF_INPUT = ("failed.csv", "invalid.csv", "unprocessed.csv")
+VIEWS_OF_INPUT = ("failed.csv", "missing.csv", "invalid.csv", "unprocessed.csv")
+_TYPES = {
+    "row_number": "int64",
+    "http_status": "int32",
+    "attempts": "int32",
+    "ambiguous": "bool",
+    "latency_ms": "float64",
+}
 _OURS = frozenset(FAILED_COLUMNS + INVALID_COLUMNS)
-
-
-class RowWriter(Protocol):
-    """Where lines of a view go."""
-
-    def writerow(self, row: Sequence[Any], /) -> object:
-        """Write one line."""
 
 
 def result_row(result: Result, *, with_payload: bool) -> list[Any]:
@@ -122,9 +127,11 @@ class Views:
             case Outcome.INVALID | Outcome.DUPLICATE:
                 facts = [result.rule, result.column, result.error_msg]
                 self._write_view("invalid", header, cells, facts)
+            case Outcome.MISSING:
+                self._write_view("missing", header, cells, _why(result))
             case Outcome.UNPROCESSED | Outcome.DRIFTED:
                 self._write_view("unprocessed", header, cells, [])
-            case Outcome.UPDATED | Outcome.UNCHANGED:
+            case Outcome.UPDATED | Outcome.UNCHANGED | Outcome.EXPORTED:
                 pass
 
     def begin(self, view: str) -> None:
@@ -150,6 +157,7 @@ class Views:
 
 _ADDED_COLUMNS = {
     "failed": FAILED_COLUMNS,
+    "missing": FAILED_COLUMNS,
     "invalid": INVALID_COLUMNS,
     "unprocessed": (),
 }
@@ -161,22 +169,6 @@ def _align(own: Sequence[str], header: Sequence[str]) -> list[int | None]:
     for i, name in enumerate(header):
         places.setdefault(name, []).append(i)
     return [places[name].pop(0) if places.get(name) else None for name in own]
-
-
-def as_text(value: object) -> str:
-    """Return a cell as CSV carries it: text unchanged, JSON for everything nested."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool | dict | list):
-        return as_json(value)
-    return str(value)
-
-
-def as_json(value: object) -> str:
-    """Return a value as JSON on one line, readable in any script."""
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 class OpenView(Protocol):
@@ -213,35 +205,24 @@ def open_views(
     facts = [*RESULT_COLUMNS, "payload"] if values else list(RESULT_COLUMNS)
     made: list[Path] = []
     kept = VIEWS_OF_INPUT if columns is None else ()
-    with _taken_back(made), ExitStack() as stack:
+    with taken_back(made), ExitStack() as stack:
 
         def open_csv(view: str) -> RowWriter:
             path = temporary_name(directory / f"{view}.csv")
             made.append(path)
-            return csv.writer(stack.enter_context(_open_text(path)))
+            return csv.writer(stack.enter_context(open_text(path)))
 
         results: RowWriter
         if parquet:
             path = temporary_name(directory / "results.parquet")
             made.append(path)
-            results = stack.enter_context(_open_parquet(path, facts))
+            results = stack.enter_context(open_parquet(path, facts, _TYPES))
         else:
             results = open_csv("results")
             results.writerow(facts)
         yield Views(results, open_csv, columns or (), values=values)
         stack.close()  # whole, before the first one is replaced
         _replace_views(directory, made, kept)
-
-
-@contextmanager
-def _taken_back(made: list[Path]) -> Iterator[None]:
-    """Leave no half view behind: on a full disk it would be in the way."""
-    try:
-        yield
-    except BaseException:
-        for path in made:
-            path.unlink(missing_ok=True)
-        raise
 
 
 class _Nowhere:
@@ -253,8 +234,8 @@ class _Nowhere:
 def open_invalid(path: Path, columns: Sequence[str]) -> Iterator[Views]:
     """Open one file for refused rows, in the form of invalid.csv."""
     temporary = temporary_name(path)
-    with _taken_back([temporary]):
-        with _open_text(temporary) as file:
+    with taken_back([temporary]):
+        with open_text(temporary) as file:
             views = Views(
                 _Nowhere(), lambda view: csv.writer(file), columns, values=False
             )
@@ -270,57 +251,3 @@ def _replace_views(directory: Path, made: list[Path], kept: Sequence[str]) -> No
     views = {"results.csv", "results.parquet", *VIEWS_OF_INPUT}
     for stale in views - names - set(kept):
         (directory / stale).unlink(missing_ok=True)
-
-
-def _open_text(path: Path) -> TextIO:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(fd, "w", encoding="utf-8", newline="")
-
-
-@contextmanager
-def _open_parquet(path: Path, columns: list[str]) -> Iterator["_ParquetWriter"]:
-    path.touch(mode=0o600)
-    writer = _ParquetWriter(path, columns)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-class _ParquetWriter:
-    """Rows to Parquet in groups, with the types of results."""
-
-    _GROUP = 20_000
-
-    def __init__(self, path: Path, columns: list[str]) -> None:
-        import pyarrow as pa  # noqa: PLC0415  (150 ms that CSV users need not pay)
-        import pyarrow.parquet as pq  # noqa: PLC0415
-
-        numbers = {"row_number": pa.int64(), "http_status": pa.int32()}
-        others = {
-            "attempts": pa.int32(),
-            "ambiguous": pa.bool_(),
-            "latency_ms": pa.float64(),
-        }
-        types = numbers | others
-        self._schema = pa.schema(
-            [(name, types.get(name, pa.string())) for name in columns]
-        )
-        self._table = pa.table
-        self._writer = pq.ParquetWriter(path, self._schema)
-        self._rows: list[Sequence[Any]] = []
-
-    def writerow(self, row: Sequence[Any], /) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= self._GROUP:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._rows:
-            columns = [list(column) for column in zip(*self._rows, strict=True)]
-            self._writer.write_table(self._table(columns, schema=self._schema))
-            self._rows = []

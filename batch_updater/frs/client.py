@@ -3,9 +3,17 @@
 from yarl import URL
 
 from batch_updater.frs.auth import Auth
-from batch_updater.frs.protocol import face_set_path, face_sets_path, faces_path
-from batch_updater.frs.sending import Send
+from batch_updater.frs.protocol import (
+    face_query,
+    face_set_path,
+    face_sets_path,
+    faces_path,
+    page_query,
+)
+from batch_updater.frs.sending import BODY_LIMIT, Send
 from batch_updater.models import Reply
+
+_FACE_LIMIT = 32 * 1024  # ten fields of 256 characters, all escaped, and to spare
 
 
 class FrsClient:
@@ -41,9 +49,23 @@ class FrsClient:
         """GET all face sets of the project."""
         return await self._call("GET", self._url(face_sets_path(self.project_id)), None)
 
+    async def show_face(self, face_set_name: str, face_id: str) -> Reply:
+        """GET one face by its id (API page 0094)."""
+        path = faces_path(self.project_id, face_set_name)
+        return await self._call("GET", self._url(face_query(path, face_id)), None)
+
+    async def show_faces(self, face_set_name: str, offset: int, limit: int) -> Reply:
+        """GET a page of faces (API page 0094)."""
+        path = faces_path(self.project_id, face_set_name)
+        url = self._url(page_query(path, offset, limit))
+        most = BODY_LIMIT + limit * _FACE_LIMIT
+        return await self._call("GET", url, None, limit=most)
+
     def _url(self, path: str) -> URL:
         return URL(self._endpoint + path, encoded=True)
 
-    async def _call(self, method: str, url: URL, body: bytes | None) -> Reply:
+    async def _call(
+        self, method: str, url: URL, body: bytes | None, *, limit: int = BODY_LIMIT
+    ) -> Reply:
         headers = self._auth.headers(method, url, body or b"", self.project_id)
-        return await self._send(method, url, headers, body)
+        return await self._send(method, url, headers, body, limit=limit)

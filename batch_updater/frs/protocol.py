@@ -1,7 +1,8 @@
 """How FRS is spoken: paths, bodies and envelopes, without any network."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,6 +12,12 @@ from urllib.parse import quote
 import orjson
 
 from batch_updater.models import FaceUpdate, FieldType
+
+Face = Mapping[str, Any]
+"""A FaceSetFace (API page 0018) as FRS wrote it; `face_id` is sure to be text."""
+
+LIST_WINDOW = 10_000
+"""The most that offset and limit of a listing may come to (API page 0094)."""
 
 _EXCERPT = 200
 
@@ -47,6 +54,16 @@ def face_set_path(project_id: str, face_set_name: str) -> str:
 def faces_path(project_id: str, face_set_name: str) -> str:
     """Return the path that UpdateFace is PUT to (API page 0095)."""
     return f"{face_set_path(project_id, face_set_name)}/faces"
+
+
+def face_query(path: str, face_id: str) -> str:
+    """Return the path and query of ShowFacesByFaceId (API page 0094)."""
+    return f"{path}?face_id={quote(face_id, safe='')}"
+
+
+def page_query(path: str, offset: int, limit: int) -> str:
+    """Return the path and query of ShowFacesByLimit (API page 0094)."""
+    return f"{path}?limit={limit}&offset={offset}"
 
 
 def encode_update(update: FaceUpdate) -> bytes:
@@ -137,6 +154,34 @@ def read_face_set_names(body: bytes) -> list[str] | None:
 
 def _has_name(info: object) -> bool:
     return isinstance(info, dict) and bool(info.get("face_set_name"))
+
+
+def read_faces(body: bytes | str) -> list[Face] | None:
+    """
+    Return the faces of a listing or of one face, or None when there is no list.
+
+    Python's own parser, because whatever stands in a face has to survive: integers
+    of any length, and halves of surrogate pairs.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    faces = answer.get("faces") if isinstance(answer, dict) else None
+    if not isinstance(faces, list):
+        return None
+    whole = all(
+        isinstance(face, dict)
+        and isinstance(face.get("face_id"), str)
+        and face["face_id"]
+        for face in faces
+    )
+    return faces if whole else None
+
+
+def write_faces(faces: Sequence[Face]) -> str:
+    """Return faces as text that read_faces reads, in ASCII whatever stands in them."""
+    return json.dumps({"faces": faces}, separators=(",", ":"))
 
 
 def _read_types(declared: object) -> dict[str, FieldType]:

@@ -19,6 +19,7 @@ from batch_updater.frs.protocol import (
     parse_date,
     read_error,
     read_face_number,
+    read_faces,
 )
 from batch_updater.models import ErrorClass, Reply, Verdict
 
@@ -73,14 +74,7 @@ def _judge_success(body: bytes) -> Judgement:
     if number is not None:
         said = f"200 with face_number {number}"
         return _judge_as("REPLY.FACE_NUMBER", said)
-    error = read_error(body)
-    if error:
-        return _judge_code(error, 200)
-    said = f"200 without face_number: {excerpt(body)}"
-    # A page is no answer to one row: whoever sent it would send it for every row.
-    page = body.lstrip().startswith(b"<")
-    judgement = _judge_as("REPLY.NOT_FRS", said)
-    return replace(judgement, verdict=Verdict.STOP_RUN) if page else judgement
+    return _judge_strange(body, "face_number", Verdict.FAIL_ROW)
 
 
 def judge_face_set(reply: Reply) -> Judgement:
@@ -88,6 +82,46 @@ def judge_face_set(reply: Reply) -> Judgement:
     if reply.status == 200 and not read_error(reply.body):
         return _SUCCESS
     return judge_error(reply)
+
+
+def judge_faces(reply: Reply) -> Judgement:
+    """Return what a reply to ShowFacesByLimit means (API page 0094)."""
+    if reply.status != 200:
+        return judge_error(reply)
+    if read_faces(reply.body) is not None:
+        return _SUCCESS
+    # Reading again does no harm, and half an answer may be whole the next time.
+    return _judge_strange(reply.body, "a list of faces", Verdict.RETRY)
+
+
+def judge_face(reply: Reply, face_id: str) -> Judgement:
+    """
+    Return what a reply to ShowFacesByFaceId means (API page 0094).
+
+    What FRS says of an id it does not know is not documented: an error code or an
+    empty list. A list of anybody else is no answer.
+    """
+    judgement = judge_faces(reply)
+    if judgement.verdict is not Verdict.SUCCESS:
+        return judgement
+    found = [face["face_id"] for face in read_faces(reply.body) or ()]
+    if found == [face_id]:
+        return judgement
+    if not found:
+        return _judge_as("REPLY.NO_FACE", "200 without any face")
+    said = f"200 with {len(found)} faces, not the one that was asked for"
+    return _judge_as("REPLY.OTHER_FACE", said)
+
+
+def _judge_strange(body: bytes, wanted: str, otherwise: Verdict) -> Judgement:
+    error = read_error(body)
+    if error:
+        return _judge_code(error, 200)
+    said = f"200 without {wanted}: {excerpt(body)}"
+    # A page is no answer to one row: whoever sent it would send it for every row.
+    page = body.lstrip().startswith(b"<")
+    verdict = Verdict.STOP_RUN if page else otherwise
+    return replace(_judge_as("REPLY.NOT_FRS", said), verdict=verdict)
 
 
 def judge_error(reply: Reply) -> Judgement:

@@ -44,11 +44,18 @@ class FieldColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMapping:
-    """What the user said about columns; what is None is taken by its own name."""
+    """
+    What the user said about columns; what is None is taken by its own name.
+
+    Args:
+        ids_only: rows are asked about, not updated: no column but the face id's
+            is taken.
+    """
 
     face_id: str | None = None
     external_image_id: str | None = None
     fields: tuple[FieldColumn, ...] = ()
+    ids_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,12 @@ class BoundColumns:
     external_image_id: int | None
     external_fields: int | None
     fields: tuple[BoundField, ...]
+
+    @property
+    def ids_only(self) -> bool:
+        """Whether there is nothing to update."""
+        other = (self.external_image_id, self.external_fields)
+        return not self.fields and other == (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +119,14 @@ def field_name_problem(name: str) -> tuple[str, str] | None:
 def bind(header: Sequence[str], mapping: ColumnMapping, source: str) -> BoundColumns:
     """Find the mapped columns in a header; InputError names what is missing."""
     face_id = _find(header, mapping.face_id or "face_id", source, flag="--face-id")
+    if mapping.ids_only:
+        return BoundColumns(
+            header=tuple(header),
+            face_id=face_id,
+            external_image_id=None,
+            external_fields=None,
+            fields=(),
+        )
     image_id = _find_optional(
         header, mapping.external_image_id, "external_image_id", source
     )

@@ -8,7 +8,6 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
-from batch_updater.models import Outcome
 from batch_updater.report.summary import Tally
 
 PLAIN_INTERVAL = 30.0
@@ -105,7 +104,7 @@ class PlainProgress:
         left = (self._total - tally.finished) / rate if rate else None
         self._stream.write(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
-            f"updated {tally.outcomes[Outcome.UPDATED]:,}, "
+            f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
             f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
             f"ETA {'?' if left is None else format_duration(left)}\n"
         )

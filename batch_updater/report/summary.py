@@ -9,13 +9,19 @@ from typing import Any
 
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 
-_BAD = frozenset({Outcome.FAILED, Outcome.INVALID})
+_BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
 
 
 @dataclass(slots=True)
 class Tally:
-    """Running counts; enough for a progress bar and for --max-errors."""
+    """
+    Running counts; enough for a progress bar and for --max-errors.
 
+    Args:
+        wanted: the outcome that rows should end in.
+    """
+
+    wanted: Outcome = Outcome.UPDATED
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     attempts: int = 0
     throttled: int = 0
@@ -23,6 +29,15 @@ class Tally:
     def add(self, result: Result) -> None:
         """Count one result."""
         self.outcomes[result.outcome] += 1
+        self.add_attempts(result)
+
+    def add_page(self, result: Result, faces: int) -> None:
+        """Count a page of a listing by its faces."""
+        self.outcomes[Outcome.EXPORTED] += faces
+        self.add_attempts(result)
+
+    def add_attempts(self, result: Result) -> None:
+        """Count the attempts of a result."""
         self.attempts += len(result.attempts)
         for attempt in result.attempts:
             self.throttled += attempt.status == 429
@@ -142,7 +157,9 @@ class Summary:
             than a second), or None when nothing was sent.
         busiest_second: most attempts that started in any sliding second.
         latency: p50, p95 and p99 in seconds.
-        note: what could not be made, or empty.
+        note: what could not be made, or is not whole, or empty.
+        file: what an export made, or empty.
+        wanted: the outcome that every row should end in.
         next_command: what to type next, or empty.
     """
 
@@ -163,6 +180,8 @@ class Summary:
     stop: Stop | None
     note: str
     next_command: str
+    file: str = ""
+    wanted: str = "updated"
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as JSON carries it; seconds with a suffix."""

@@ -19,7 +19,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield f"run         {summary.run_dir}"
     yield f"read        {summary.read:,} rows"
     for outcome, count in summary.outcomes.items():
-        if count or outcome in {"updated", "failed"}:
+        if count or outcome in {summary.wanted, "failed"}:
             yield f"{outcome:<12}{count:,}"
     yield from _speed_lines(summary)
     if summary.errors:
@@ -36,6 +36,8 @@ def _end_lines(summary: Summary) -> Iterator[str]:
         yield f"stopped     {summary.stop.message}"
         if summary.stop.hint:
             yield f"            {summary.stop.hint}"
+    if summary.file:
+        yield f"file        {summary.file}"
     if summary.note:
         yield f"note        {summary.note}"
     if summary.next_command:

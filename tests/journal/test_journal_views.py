@@ -16,7 +16,6 @@ from batch_updater.files.results import (
     FAILED_COLUMNS,
     INVALID_COLUMNS,
     RESULT_COLUMNS,
-    as_text,
     open_invalid,
     open_views,
 )
@@ -26,6 +25,7 @@ from batch_updater.files.run_dir import (
     open_run_directory,
     replace_file,
 )
+from batch_updater.files.tables import as_text
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 
 # A busy machine is no fault of what is tested.

@@ -5,6 +5,7 @@ from batch_updater.frs.catalogue.entry import (
     RENEW,
     RETRY,
     ROW,
+    SETTLE,
     SLOW,
     STOP,
     TRY_LATER,
@@ -107,6 +108,20 @@ _REPLY = (
         ROW,
         "answered 200, but not that exactly one face was updated",
         "look these faces up: the service did not say that it changed them",
+    ),
+    ErrorCode(
+        "REPLY.NO_FACE",
+        (200,),
+        SETTLE,
+        "answered 200 with an empty list: the face is not there",
+        "remove the id from the list, or check the name of the face set",
+    ),
+    ErrorCode(
+        "REPLY.OTHER_FACE",
+        (200,),
+        ROW,
+        "answered 200 with another face than the one asked for",
+        "look this face up: nothing of the answer was taken",
     ),
     ErrorCode(
         "REPLY.NOT_FRS",

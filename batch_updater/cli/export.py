@@ -1,0 +1,60 @@
+"""`export`: the faces of a face set to a file."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from batch_updater.cli.run import open_inputs, perform, resolve_arguments
+from batch_updater.cli.show import print_config
+from batch_updater.config.connection import make_connection
+from batch_updater.errors import UsageError
+from batch_updater.files.inputs import Input
+from batch_updater.files.run_dir import temporary_name
+from batch_updater.models import Purpose
+from batch_updater.pipeline import Job
+
+# Ids that stand twice are asked for once; values are in the file, nowhere else.
+_FORCED = {
+    "on-duplicate": ("first",),
+    "include-values": ("false",),
+    "dry-run": ("false",),
+}
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """List the face set, or ask for the faces by id; return the exit code."""
+    resolved = resolve_arguments(arguments, forced=_FORCED)
+    if arguments.print_config:
+        print_config(resolved)
+        return 0
+    connection = make_connection(resolved)
+    with ExitStack() as stack:
+        inputs: tuple[Input, ...] = ()
+        if arguments.ids is not None:
+            inputs = stack.enter_context(open_inputs(arguments.ids, resolved))
+        check_target(resolved.settings.to, inputs)
+        job = Job(
+            settings=resolved.settings,
+            texts=resolved.texts,
+            connection=connection,
+            inputs=inputs,
+            purpose=Purpose.EXPORT,
+        )
+        return perform(job, quiet=arguments.quiet)
+
+
+def check_target(path: Path | None, inputs: tuple[Input, ...]) -> None:
+    """Raise UsageError when the file cannot be made there; hours later is too late."""
+    if path is None:
+        raise UsageError("no file is given", hint="Say which one with -o FILE.")
+    if not path.parent.is_dir():
+        raise UsageError(f"--to {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():  # a device would be replaced too
+        raise UsageError(f"--to {path}: it is not a regular file")
+    for target in (path, temporary_name(path)):
+        for source in inputs:
+            if target.exists() and target.samefile(source.path):
+                raise UsageError(
+                    f"--to {path}: {target} is an input, and would be overwritten",
+                    hint="Give another file with -o FILE.",
+                )

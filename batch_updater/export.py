@@ -1,0 +1,134 @@
+"""
+An export that goes by listing, top to bottom.
+
+One page after the other, each written down the moment it is there, from where the
+last one ended to the end of the face set, or of what FRS lists at all. An export by
+ids is not here: its rows run through the pipeline, and are read instead of updated.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from batch_updater.config.mapping_file import settle
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.reader import Reader
+from batch_updater.delivery.signals import Signals
+from batch_updater.errors import TooManyErrors
+from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
+from batch_updater.manifest import Manifest
+from batch_updater.mapping.columns import ColumnMapping
+from batch_updater.models import Outcome, Result
+from batch_updater.outlet import open_outlet
+from batch_updater.pipeline import Job, as_stop, conclude
+from batch_updater.record import Opened, opened, write_down
+from batch_updater.report.progress import ProgressMode, make_progress
+from batch_updater.report.summary import Summary, Tally
+from batch_updater.snapshots import faces_of, pages
+from batch_updater.upkeep import time_window, upkeep
+from batch_updater.version import __version__
+
+
+async def list_faces(job: Job, signals: Signals) -> Summary:
+    """
+    List the face set, record, write the file.
+
+    Returns:
+        The summary; when the export was stopped early its `stop` says why.
+
+    Raises:
+        BatchUpdaterError: nothing was listed, or the journal cannot be written.
+    """
+    settings = job.settings
+    with ExitStack() as held:  # the journal's lock, until the file is there
+        async with open_outlet(settings, job.connection, signals) as outlet:
+            face_set = await signals.until_cut_off(outlet.ask_face_set())
+            _announce(face_set, signals)
+            with opened(job.resumed, settings.run_dir, held) as run:
+                manifest = _describe(job, run, face_set)
+                write_down(run, manifest, job.command)
+            listing = _Listing(job, run, face_set, outlet.reader())
+            with time_window(signals.gate, settings):
+                await signals.until_cut_off(listing.go_on(signals.gate))
+            stop = as_stop(signals.gate.reason)
+            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+        return conclude(run.directory, manifest, settings, stop)
+
+
+def _announce(face_set: FaceSet, signals: Signals) -> None:
+    held = face_set.face_number
+    signals.notify(f"{face_set.name} holds {held:,} faces")
+    if held > LIST_WINDOW:
+        signals.notify(
+            f"FRS lists the first {LIST_WINDOW:,} faces only; the other "
+            f"{held - LIST_WINDOW:,} can be exported by their ids alone: --ids FILE"
+        )
+
+
+def _describe(job: Job, run: Opened, face_set: FaceSet) -> Manifest:
+    return Manifest(
+        tool_version=__version__,
+        run_id=run.directory.run_id,
+        created_at=run.created_at,
+        settings=settle(job.texts, ColumnMapping(), job.connection.endpoint),
+        inputs=(),
+        rows={},
+        declared=dict(face_set.fields),
+        face_number=face_set.face_number,
+        header=(),
+        purpose=job.purpose,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    job: Job
+    run: Opened
+    face_set: FaceSet
+    reader: Reader
+
+    async def go_on(self, gate: Gate) -> None:
+        """Ask for page after page; a page that cannot be had closes the gate."""
+        offset = self._offset()
+        left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
+        tally = Tally(self.job.purpose.wanted)
+        mode = ProgressMode(self.job.settings.progress)
+        progress = make_progress(mode, left, time.monotonic)
+        async with upkeep(self.run.journal, progress, tally, gate):
+            while not gate.closed and offset < LIST_WINDOW:
+                limit = min(self.job.settings.page, LIST_WINDOW - offset)
+                page = await self.reader.read_page(self.face_set.name, offset, limit)
+                self.run.journal.write(page)
+                if page.outcome is not Outcome.EXPORTED:
+                    _stop_on_lost(page, gate)
+                    return
+                count = len(faces_of(page, self.run.directory))
+                tally.add_page(page, count)
+                offset += count
+                if self._is_last(count, limit, offset):
+                    return
+
+    def _offset(self) -> int:
+        """Return where the last page that is on record ended."""
+        offset = 0
+        for page in pages(self.run.directory):
+            offset = page.row_number - 1 + len(faces_of(page, self.run.directory))
+        return offset
+
+    def _is_last(self, count: int, limit: int, offset: int) -> bool:
+        # A short page alone is no end: how large a page may be is not documented,
+        # and the service may give less than it was asked for.
+        return not count or (count < limit and offset >= self.face_set.face_number)
+
+
+def _stop_on_lost(page: Result, gate: Gate) -> None:
+    if page.outcome is Outcome.UNPROCESSED:
+        return  # the gate is closed already
+    said = f"{page.error_code}: {page.error_msg}"
+    gate.close(
+        TooManyErrors(
+            f"the faces from number {page.row_number} on cannot be listed: {said}",
+            hint="No file is written for half a face set. Resume goes on there; "
+            "smaller pages (--page N) may help.",
+        )
+    )

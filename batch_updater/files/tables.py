@@ -1,0 +1,112 @@
+"""Rows to files that people and programs open: CSV and Parquet."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+
+class RowWriter(Protocol):
+    """Where lines of a view go."""
+
+    def writerow(self, row: Sequence[Any], /) -> object:
+        """Write one line."""
+
+
+def as_text(value: object) -> str:
+    """Return a cell as CSV carries it: text unchanged, JSON for everything nested."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        return as_json(value)
+    return str(value)
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON on one line, readable in any script."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+class TextRows:
+    """Writes every cell as CSV carries it, where the writer would say `True`."""
+
+    def __init__(self, rows: RowWriter) -> None:
+        self._rows = rows
+
+    def writerow(self, row: Sequence[Any], /) -> None:
+        """Write one line."""
+        self._rows.writerow([as_text(cell) for cell in row])
+
+
+@contextmanager
+def taken_back(made: list[Path]) -> Iterator[None]:
+    """Leave no half view behind: on a full disk it would be in the way."""
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a private text file (0600) for writing."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(fd, "w", encoding="utf-8", newline="")
+
+
+@contextmanager
+def open_parquet(
+    path: Path, columns: Sequence[str], types: Mapping[str, str]
+) -> Iterator[RowWriter]:
+    """
+    Open a private Parquet file (0600) for rows.
+
+    Args:
+        types: of columns, as Arrow calls them; all others are text.
+    """
+    path.touch(mode=0o600)
+    writer = _ParquetWriter(path, columns, types)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+class _ParquetWriter:
+    """Rows to Parquet in groups, so that memory does not grow with them."""
+
+    _GROUP = 20_000
+
+    def __init__(
+        self, path: Path, columns: Sequence[str], types: Mapping[str, str]
+    ) -> None:
+        import pyarrow as pa  # noqa: PLC0415  (150 ms that CSV users need not pay)
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        kinds = {name: pa.type_for_alias(kind) for name, kind in types.items()}
+        self._schema = pa.schema(
+            [(name, kinds.get(name, pa.string())) for name in columns]
+        )
+        self._table = pa.table
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._rows: list[Sequence[Any]] = []
+
+    def writerow(self, row: Sequence[Any], /) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= self._GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [list(column) for column in zip(*self._rows, strict=True)]
+            self._writer.write_table(self._table(columns, schema=self._schema))
+            self._rows = []

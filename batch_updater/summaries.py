@@ -1,0 +1,174 @@
+"""What a run came to, why it ended, and what to type next."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batch_updater.config.settings import Settings, Texts
+from batch_updater.errors import RunStopped
+from batch_updater.files.journal import Record, replay
+from batch_updater.files.run_dir import RunDirectory
+from batch_updater.frs.codes import find_code
+from batch_updater.manifest import Manifest
+from batch_updater.models import OnDuplicate, Outcome, Purpose
+from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """
+    What a summary says beside what the journal holds.
+
+    Args:
+        file: the file that was made.
+        next_command: instead of what the outcomes suggest.
+    """
+
+    file: str = ""
+    note: str = ""
+    next_command: str = ""
+
+
+NOTHING = Told()
+
+
+def summarise(
+    directory: RunDirectory,
+    manifest: Manifest,
+    settings: Settings,
+    builder: SummaryBuilder,
+    stop: Stop | None,
+    told: Told,
+) -> Summary:
+    """Return the summary of a run whose journal has been added up; write it too."""
+    tally = builder.tally
+    refused = settings.on_duplicate is OnDuplicate.ERROR
+    exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
+    next_command = told.next_command or _next_command(directory, manifest, builder)
+    summary = Summary(
+        run_dir=str(directory.path),
+        face_set_name=settings.face_set or "",
+        read=tally.outcomes.total(),
+        outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
+        errors=tuple(builder.errors(_remedy)),
+        rate=settings.rate,
+        exit_code=exit_code,
+        stop=stop,
+        note=told.note,
+        file=told.file,
+        wanted=str(manifest.purpose.wanted),
+        next_command=next_command,
+        **builder.speed(),
+    )
+    directory.write_json("summary.json", summary.as_json())
+    return summary
+
+
+def _remedy(code: str, outcome: Outcome) -> str:
+    entry = find_code(code)
+    if outcome is Outcome.MISSING:
+        return "remove these ids from the list; missing.csv has them"
+    if entry:
+        return entry.remedy
+    if outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
+        return "mend these rows in invalid.csv"
+    return "send the failed rows again later with retry"
+
+
+# Flags that a run over failed.csv needs too. Those about the input's format are not
+# among them: views are CSV in UTF-8, whatever the input was.
+_TOLD_AGAIN = (
+    *("face-id", "external-image-id", "field"),
+    *("face-set", "project-id", "region", "endpoint", "token-file"),
+)
+
+
+def told_again(settings: Texts) -> Iterator[str]:
+    """Yield the flags that a run over some rows of another run needs too."""
+    for name in _TOLD_AGAIN:
+        for text in settings.get(name, ()):
+            yield from (f"--{name}", text)
+    if settings.get("allow-http") == ("true",):
+        yield "--allow-http"
+
+
+def _next_command(
+    directory: RunDirectory, manifest: Manifest, builder: SummaryBuilder
+) -> str:
+    outcomes, path = builder.tally.outcomes, directory.path
+    words: list[str] = []
+    exports = manifest.purpose is Purpose.EXPORT
+    if outcomes[Outcome.UNPROCESSED] or (exports and builder.worth_retrying):
+        words = ["resume", str(path)]
+    elif exports:
+        words = []
+    elif builder.worth_retrying:
+        words = ["retry", str(path)]
+    elif outcomes[Outcome.FAILED]:  # once these rows have been mended
+        words = ["run", str(path / "failed.csv"), *told_again(manifest.settings)]
+    elif outcomes[Outcome.INVALID]:
+        words = ["run", str(path / "invalid.csv"), *told_again(manifest.settings)]
+    return shlex.join(["batch-updater", *words]) if words else ""
+
+
+def write_listing(
+    directory: RunDirectory,
+    manifest: Manifest,
+    settings: Settings,
+    stop: Stop | None,
+    listed: int,
+    told: Told,
+) -> Summary:
+    """
+    Write the summary of an export by listing, which has no rows; return it.
+
+    Args:
+        listed: how many different faces its pages hold.
+    """
+    builder = SummaryBuilder()
+    for record in replay(directory.journal):
+        if record.kind == "session":
+            builder.new_session()
+        elif record.kind == "result":
+            builder.add_attempts(record.result())
+    outcomes = builder.tally.outcomes
+    outcomes[Outcome.EXPORTED] = listed
+    outcomes[Outcome.UNPROCESSED] = max(0, manifest.face_number - listed)
+    return summarise(directory, manifest, settings, builder, stop, told)
+
+
+def read_stop(directory: RunDirectory) -> Stop | None:
+    """
+    Return why a run's last session ended early, or None.
+
+    Whoever calls this holds the journal's lock: a session without an end is one
+    that was killed.
+    """
+    killed = Stop(
+        name=RunStopped.name,
+        message="the run did not end by itself: it was killed, or the machine stopped",
+        hint=f"It can go on: batch-updater resume {shlex.quote(str(directory.path))}",
+        exit_code=RunStopped.exit_code,
+    )
+    stop: Stop | None = killed
+    for record in replay(directory.journal):
+        if record.kind == "session":
+            stop = killed
+        elif record.kind == "end":
+            stop = _told_stop(record)
+    return stop
+
+
+def _told_stop(record: Record) -> Stop | None:
+    said = record.facts.get("stop")
+    try:
+        stop = Stop(**said) if said is not None else None
+    except TypeError:
+        raise record.damage() from None
+    if stop and not (type(stop.exit_code) is int and _are_texts(stop)):
+        raise record.damage()
+    return stop
+
+
+def _are_texts(stop: Stop) -> bool:
+    return all(isinstance(t, str) for t in (stop.name, stop.message, stop.hint))
