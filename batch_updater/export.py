@@ -7,6 +7,7 @@ ids is not here: its rows run through the pipeline, and are read instead of upda
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
@@ -29,9 +30,14 @@ from batch_updater.upkeep import time_window, upkeep
 from batch_updater.version import __version__
 
 
-async def list_faces(job: Job, signals: Signals) -> Summary:
+async def list_faces(
+    job: Job, signals: Signals, announce: Callable[[FaceSet], None]
+) -> Summary:
     """
     List the face set, record, write the file.
+
+    Args:
+        announce: told what the face set holds before anything is listed.
 
     Returns:
         The summary; when the export was stopped early its `stop` says why.
@@ -43,7 +49,7 @@ async def list_faces(job: Job, signals: Signals) -> Summary:
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
             face_set = await signals.until_cut_off(outlet.ask_face_set())
-            _announce(face_set, signals)
+            announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
                 manifest = _describe(job, run, face_set)
                 write_down(run, manifest, job.command)
@@ -53,16 +59,6 @@ async def list_faces(job: Job, signals: Signals) -> Summary:
             stop = as_stop(signals.gate.reason)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
-
-
-def _announce(face_set: FaceSet, signals: Signals) -> None:
-    held = face_set.face_number
-    signals.notify(f"{face_set.name} holds {held:,} faces")
-    if held > LIST_WINDOW:
-        signals.notify(
-            f"FRS lists the first {LIST_WINDOW:,} faces only; the other "
-            f"{held - LIST_WINDOW:,} can be exported by their ids alone: --ids FILE"
-        )
 
 
 def _describe(job: Job, run: Opened, face_set: FaceSet) -> Manifest:

@@ -17,7 +17,7 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.snapshot import SnapshotColumns
 from batch_updater.models import Outcome, Purpose, Result
 from batch_updater.report.summary import Stop, Summary
-from batch_updater.summaries import Told, told_again, write_listing
+from batch_updater.summaries import Told, export_again, write_listing
 from batch_updater.views import write_views
 
 
@@ -53,7 +53,7 @@ class _Written:
     def told(self) -> Told:
         """What the summary has to say of it."""
         note = (
-            f"{self.odd:,} faces hold something that fits no column of its own: it "
+            f"faces with something that fits no column of its own: {self.odd:,}; it "
             "stands in the column other, which run does not read"
         )
         return Told(file=str(self.path), note=note if self.odd else "")
@@ -136,7 +136,7 @@ def _with_missed(told: Told, manifest: Manifest, listed: int) -> Told:
     held = manifest.face_number
     if listed == held:
         return told
-    again = ["batch-updater", "export", *told_again(manifest.settings)]
+    again = ["batch-updater", "export", *export_again(manifest.settings)]
     if held > LIST_WINDOW:
         said = (
             f"the face set holds {held:,} faces, and FRS lists the first "

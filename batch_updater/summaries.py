@@ -1,7 +1,7 @@
 """What a run came to, why it ended, and what to type next."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from batch_updater.config.settings import Settings, Texts
@@ -10,7 +10,7 @@ from batch_updater.files.journal import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
-from batch_updater.models import OnDuplicate, Outcome, Purpose
+from batch_updater.models import OnDuplicate, Outcome, Purpose, Verdict
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
 
 
@@ -50,7 +50,7 @@ def summarise(
         face_set_name=settings.face_set or "",
         read=tally.outcomes.total(),
         outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
-        errors=tuple(builder.errors(_remedy)),
+        errors=tuple(builder.errors(_REMEDIES[manifest.purpose])),
         rate=settings.rate,
         exit_code=exit_code,
         stop=stop,
@@ -75,17 +75,37 @@ def _remedy(code: str, outcome: Outcome) -> str:
     return "send the failed rows again later with retry"
 
 
+def _remedy_of_export(code: str, outcome: Outcome) -> str:
+    if outcome is Outcome.MISSING:
+        return "remove these ids from the list; missing.csv has them"
+    entry = find_code(code)
+    if outcome is Outcome.FAILED and (entry is None or entry.verdict in _PASSING):
+        return "ask for these faces again later with resume"
+    return _remedy(code, outcome)
+
+
+_PASSING = frozenset({Verdict.RETRY, Verdict.THROTTLED})
+_REMEDIES = {Purpose.UPDATE: _remedy, Purpose.EXPORT: _remedy_of_export}
+
+_TARGET = ("project-id", "region", "endpoint", "token-file")
+
 # Flags that a run over failed.csv needs too. Those about the input's format are not
 # among them: views are CSV in UTF-8, whatever the input was.
-_TOLD_AGAIN = (
-    *("face-id", "external-image-id", "field"),
-    *("face-set", "project-id", "region", "endpoint", "token-file"),
-)
+_TOLD_AGAIN = ("face-id", "external-image-id", "field", "face-set", *_TARGET)
 
 
-def told_again(settings: Texts) -> Iterator[str]:
-    """Yield the flags that a run over some rows of another run needs too."""
-    for name in _TOLD_AGAIN:
+def _run_again(settings: Texts) -> Iterator[str]:
+    yield from _flags(settings, _TOLD_AGAIN)
+
+
+def export_again(settings: Texts) -> Iterator[str]:
+    """Yield the words of another export of the same face set."""
+    yield settings["face-set"][-1]
+    yield from _flags(settings, _TARGET)
+
+
+def _flags(settings: Texts, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
         for text in settings.get(name, ()):
             yield from (f"--{name}", text)
     if settings.get("allow-http") == ("true",):
@@ -105,9 +125,9 @@ def _next_command(
     elif builder.worth_retrying:
         words = ["retry", str(path)]
     elif outcomes[Outcome.FAILED]:  # once these rows have been mended
-        words = ["run", str(path / "failed.csv"), *told_again(manifest.settings)]
+        words = ["run", str(path / "failed.csv"), *_run_again(manifest.settings)]
     elif outcomes[Outcome.INVALID]:
-        words = ["run", str(path / "invalid.csv"), *told_again(manifest.settings)]
+        words = ["run", str(path / "invalid.csv"), *_run_again(manifest.settings)]
     return shlex.join(["batch-updater", *words]) if words else ""
 
 

@@ -30,7 +30,9 @@ def export(arguments: argparse.Namespace) -> int:
     connection = make_connection(resolved)
     with ExitStack() as stack:
         inputs: tuple[Input, ...] = ()
-        if arguments.ids is not None:
+        if arguments.ids is None:
+            _refuse_limit(arguments)
+        else:
             inputs = stack.enter_context(open_inputs(arguments.ids, resolved))
         check_target(resolved.settings.to, inputs)
         job = Job(
@@ -41,6 +43,11 @@ def export(arguments: argparse.Namespace) -> int:
             purpose=Purpose.EXPORT,
         )
         return perform(job, quiet=arguments.quiet)
+
+
+def _refuse_limit(arguments: argparse.Namespace) -> None:
+    if arguments.limit is not None:
+        raise UsageError("--limit is about the rows of --ids", hint="Leave it out.")
 
 
 def check_target(path: Path | None, inputs: tuple[Input, ...]) -> None:

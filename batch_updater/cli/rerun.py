@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from batch_updater.cli.export import check_target
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_json, print_summary
@@ -101,6 +102,8 @@ def _load(
         flags_of(arguments), os.environ, recorded={**recorded, **instead}
     )
     check_unchanged(manifest.inputs)
+    if manifest.purpose is Purpose.EXPORT:
+        check_target(resolved.settings.to, manifest.inputs)
     return directory, manifest, resolved
 
 

@@ -4,15 +4,18 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import (
     note,
+    note_face_set,
     note_survey,
     print_config,
     print_json,
@@ -26,9 +29,11 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
 from batch_updater.export import list_faces
 from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
+from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.survey import Survey
-from batch_updater.pipeline import Announce, Job, execute
-from batch_updater.report.summary import Summary
+from batch_updater.pipeline import Job, execute
+
+T = TypeVar("T")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,6 +57,8 @@ def perform(job: Job, *, quiet: bool) -> int:
     """Execute a job with this process's signals; print its summary."""
     if quiet:
         job = replace(job, settings=replace(job.settings, progress="none"))
+    if job.lists:
+        return _perform_listing(job, quiet=quiet)
     found: list[Survey] = []
 
     def announce(survey: Survey) -> None:
@@ -66,7 +73,7 @@ def perform(job: Job, *, quiet: bool) -> int:
             sys.stderr.flush()
 
     as_json = job.settings.output is OutputMode.JSON
-    summary = asyncio.run(_with_signals(job, announce))
+    summary = asyncio.run(_with_signals(partial(execute, job, announce=announce)))
     if summary is None:
         rows = _rows_to_send(job, found[0])
         return _conclude_dry_run(found[0], rows, as_json=as_json)
@@ -74,12 +81,22 @@ def perform(job: Job, *, quiet: bool) -> int:
     return summary.exit_code
 
 
-async def _with_signals(job: Job, announce: Announce) -> Summary | None:
+def _perform_listing(job: Job, *, quiet: bool) -> int:
+    def announce(face_set: FaceSet) -> None:
+        if not quiet:
+            note_face_set(face_set)
+
+    summary = asyncio.run(_with_signals(partial(list_faces, job, announce=announce)))
+    print_summary(summary, as_json=job.settings.output is OutputMode.JSON)
+    return summary.exit_code
+
+
+async def _with_signals(
+    work: Callable[[Signals], Awaitable[T]],
+) -> T:
     signals = Signals(Gate(), note)
     with signals.installed():
-        if job.lists:
-            return await list_faces(job, signals)
-        return await execute(job, signals, announce)
+        return await work(signals)
 
 
 def _rows_to_send(job: Job, survey: Survey) -> int:

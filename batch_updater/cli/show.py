@@ -10,6 +10,7 @@ import orjson
 
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved
+from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
 from batch_updater.report.progress import format_duration
@@ -44,6 +45,17 @@ def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) 
     """Tell on stderr what the check found, before anything is sent."""
     for line in survey_lines(survey, rate, rows, values=values):
         print(line, file=sys.stderr)
+
+
+def note_face_set(face_set: FaceSet) -> None:
+    """Tell on stderr what a face set holds, and how much of it can be listed."""
+    held = face_set.face_number
+    note(f"{printable(face_set.name)} holds {held:,} faces")
+    if held > LIST_WINDOW:
+        note(
+            f"FRS lists the first {LIST_WINDOW:,} only; the other "
+            f"{held - LIST_WINDOW:,} can be exported by their ids alone: --ids FILE"
+        )
 
 
 def note(said: str) -> None:
