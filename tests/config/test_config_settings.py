@@ -172,6 +172,8 @@ BAD_TEXTS = {
     "max-errors": "-1",
     "same-failures": "0",
     "max-duration": "1 day",
+    "to": "faces.xlsx",
+    "page": "10001",
     "progress": "dots",
     "output": "yaml",
     "results-format": "orc",
