@@ -29,8 +29,8 @@ from batch_updater.config.parsing import (
 )
 from batch_updater.files.formats import InputFormat
 from batch_updater.frs.endpoints import METADATA_ENDPOINT
-from batch_updater.frs.proxies import check_asked
 from batch_updater.frs.protocol import LIST_WINDOW
+from batch_updater.frs.proxies import check_asked
 from batch_updater.models import OnDuplicate, OnInvalid
 
 
