@@ -10,7 +10,7 @@ from batch_updater.files.journal import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
-from batch_updater.models import OnDuplicate, Outcome, Purpose, Verdict
+from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
 
 
@@ -64,27 +64,23 @@ def summarise(
     return summary
 
 
-def _remedy(code: str, outcome: Outcome) -> str:
-    entry = find_code(code)
-    if outcome is Outcome.MISSING:
-        return "remove these ids from the list; missing.csv has them"
+def _remedy(code: str, first: Result) -> str:
+    if first.outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
+        return "mend these rows in invalid.csv"
+    entry = find_code(code, first.error_msg, first.http_status)
     if entry:
         return entry.remedy
-    if outcome in {Outcome.INVALID, Outcome.DUPLICATE}:
-        return "mend these rows in invalid.csv"
-    return "send the failed rows again later with retry"
+    return "look the code up: it is not among those that this tool knows"
 
 
-def _remedy_of_export(code: str, outcome: Outcome) -> str:
-    if outcome is Outcome.MISSING:
+def _remedy_of_export(code: str, first: Result) -> str:
+    if first.outcome is Outcome.MISSING:
         return "remove these ids from the list; missing.csv has them"
-    entry = find_code(code)
-    if outcome is Outcome.FAILED and (entry is None or entry.verdict in _PASSING):
+    if first.error_class is ErrorClass.TRANSIENT:
         return "ask for these faces again later with resume"
-    return _remedy(code, outcome)
+    return _remedy(code, first)
 
 
-_PASSING = frozenset({Verdict.RETRY, Verdict.THROTTLED})
 _REMEDIES = {Purpose.UPDATE: _remedy, Purpose.EXPORT: _remedy_of_export}
 
 _TARGET = ("project-id", "region", "endpoint", "token-file")

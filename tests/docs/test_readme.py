@@ -189,6 +189,7 @@ def test_every_line_of_the_summary_is_explained() -> None:
         exit_code=3,
         stop=Stop(name="refused", message="m", hint="h", exit_code=3),
         note="n",
+        file="faces.csv",
         next_command="batch-updater resume runs/x",
     )
     printed = re.findall(r"^([a-z]+(?: set)?)\b", render_summary(summary), re.MULTILINE)
