@@ -29,7 +29,6 @@ from batch_updater.errors import (
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
-from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.items import Selection, make_items

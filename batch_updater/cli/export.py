@@ -1,12 +1,13 @@
 """`export`: the faces of a face set to a file."""
 
 import argparse
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from batch_updater.cli.run import open_inputs, perform, resolve_arguments
 from batch_updater.cli.show import print_config
-from batch_updater.config.connection import make_connection
+from batch_updater.config.connection import connect_to_face_set
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import Input
 from batch_updater.files.run_dir import temporary_name
@@ -27,7 +28,7 @@ def export(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         print_config(resolved)
         return 0
-    connection = make_connection(resolved)
+    connection = connect_to_face_set(resolved)
     with ExitStack() as stack:
         inputs: tuple[Input, ...] = ()
         if arguments.ids is None:
@@ -56,6 +57,8 @@ def check_target(path: Path | None, inputs: tuple[Input, ...]) -> None:
         raise UsageError("no file is given", hint="Say which one with -o FILE.")
     if not path.parent.is_dir():
         raise UsageError(f"--to {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--to {path}: the folder {path.parent} is read-only for you")
     if path.exists() and not path.is_file():  # a device would be replaced too
         raise UsageError(f"--to {path}: it is not a regular file")
     for target in (path, temporary_name(path)):

@@ -2,7 +2,6 @@
 
 from batch_updater.models import Outcome, Result
 
-
 _BAD = frozenset({Outcome.FAILED, Outcome.MISSING})
 
 

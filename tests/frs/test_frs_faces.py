@@ -20,10 +20,10 @@ def reply(content: object, status: int = 200) -> Reply:
     ("content", "verdict", "code"),
     [
         ({"faces": [FACE]}, Verdict.SUCCESS, ""),
-        ({"faces": []}, Verdict.FAIL_ROW, "REPLY.NO_FACE"),
+        ({"faces": []}, Verdict.SETTLE, "REPLY.NO_FACE"),
         ({"faces": [FACE, FACE]}, Verdict.FAIL_ROW, "REPLY.OTHER_FACE"),
         ({"faces": [{"face_id": "another1"}]}, Verdict.FAIL_ROW, "REPLY.OTHER_FACE"),
-        (ERROR, Verdict.FAIL_ROW, "FRS.0303"),
+        (ERROR, Verdict.SETTLE, "FRS.0303"),
         ({}, Verdict.RETRY, "REPLY.NOT_FRS"),
         ([1, 2], Verdict.RETRY, "REPLY.NOT_FRS"),
         ({"faces": [{"face_id": 7}]}, Verdict.RETRY, "REPLY.NOT_FRS"),
@@ -41,7 +41,7 @@ def test_missing_face_with_status_400() -> None:
     """An unknown face may also be an error with its own status."""
     judgement = judge_face(reply({**ERROR, "error_code": "FRS.0403"}, 400), "iexEBb6t")
 
-    assert (judgement.verdict, judgement.code) == (Verdict.FAIL_ROW, "FRS.0403")
+    assert (judgement.verdict, judgement.code) == (Verdict.SETTLE, "FRS.0403")
 
 
 def test_a_listing_may_be_empty() -> None:

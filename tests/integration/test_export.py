@@ -131,6 +131,30 @@ def test_a_face_that_an_empty_list_denies_is_missing(bench: Bench) -> None:
     assert bench.record().codes == {"REPLY.NO_FACE": 1}
 
 
+def test_ids_of_another_face_set_stop_the_export(bench: Bench) -> None:
+    """When the first faces are all missing, the ids are wrong: it stops with 4, without a file."""
+    bench.write("ids.csv", [{"face_id": face(n)} for n in range(1, 61)])
+    ended = export(bench, "--ids", "ids.csv", "--same-failures", "20")
+
+    assert ended.code == 4
+    assert "the first 20 rows sent all failed with FRS.0303" in ended.out
+    assert not exists(bench)
+    assert bench.command("resume", "job", "--same-failures", "off").code == 1
+    assert bench.record().outcomes == {"missing": 60}
+    assert read(bench) == []
+
+
+def test_a_face_that_was_just_added_is_waited_for(bench: Bench) -> None:
+    """--settle asks again for a face that is not seen yet."""
+    seed(bench, 2)
+    bench.write("ids.csv", [{"face_id": face(1)}, {"face_id": face(2)}])
+    unseen = fault("respond", operation=ONE, face_id=face(2), code="FRS.0303")
+    bench.emulator.script([unseen])
+
+    assert export(bench, "--ids", "ids.csv", "--settle", "2s").code == 0
+    assert bench.record().outcomes == {"exported": 2}
+
+
 def test_same_columns_by_list_and_by_ids(bench: Bench) -> None:
     """An export's file is input for an export by ids, which makes the same file."""
     seed(bench, 40)
