@@ -85,15 +85,16 @@ class _Listing:
 
     async def go_on(self, gate: Gate) -> None:
         """Ask for page after page; a page that cannot be had closes the gate."""
-        offset = self._offset()
+        settings, offset = self.job.settings, self._offset()
         left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
         tally = Tally(self.job.purpose.wanted)
-        mode = ProgressMode(self.job.settings.progress)
+        mode = ProgressMode(settings.progress)
         progress = make_progress(mode, left, time.monotonic)
         async with upkeep(self.run.journal, progress, tally, gate):
             while not gate.closed and offset < LIST_WINDOW:
-                limit = min(self.job.settings.page, LIST_WINDOW - offset)
-                page = await self.reader.read_page(self.face_set.name, offset, limit)
+                limit = min(settings.page, LIST_WINDOW - offset)
+                name = settings.face_set or ""
+                page = await self.reader.read_page(name, offset, limit)
                 self.run.journal.write(page)
                 if page.outcome is not Outcome.EXPORTED:
                     _stop_on_lost(page, gate)
