@@ -219,11 +219,11 @@ def test_faces_that_come_and_go_are_told(bench: Bench) -> None:
     """Faces removed while listing shift the pages: the count says so, exit is 1."""
     seed(bench, 100)
     bench.emulator.script([fault("delay", operation=LIST, seconds=0.3, after=2)])
-    state = bench.emulator.state.face_sets[FACE_SET]
+    state = bench.emulator.state
 
     def remove() -> None:
         for n in range(1, 6):
-            del state.faces[face(n)]
+            state.remove_face(state.face_sets[FACE_SET], face(n))
 
     with meanwhile(lambda: asked(bench, LIST) == 3, remove):
         ended = export(bench, "--page", "20")
