@@ -243,8 +243,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                     journal.write(result)
                     tally.add(result)
                     stop_on_errors(tally, rows, gate, settings)
-                    left = rows - tally.total
-                    stop_on_same_failures(circuit, result, left, gate, run_dir)
+                    stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)

@@ -66,10 +66,15 @@ def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> N
 
 
 def stop_on_same_failures(
-    circuit: Circuit, result: Result, left: int, gate: Gate, run_dir: Path
+    circuit: Circuit,
+    result: Result,
+    tally: Tally,
+    rows: int,
+    gate: Gate,
+    run_dir: Path,
 ) -> None:
-    """Close the gate when the first rows all failed alike, and others are left."""
-    if circuit.opens(result) and left:
+    """Close the gate when the first of all rows failed alike, and others are left."""
+    if circuit.opens(result) and tally.total < rows:
         gate.close(_circuit_open(circuit.count, result, run_dir))
 
 

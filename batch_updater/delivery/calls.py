@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from time import time_ns
@@ -13,7 +13,7 @@ from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.errors import RunRefused
 from batch_updater.frs.verdicts import Judgement, clock_remark
-from batch_updater.models import Attempt, Reply, Result, Verdict
+from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
 
 Send = Callable[[], Awaitable[Reply]]
 Judge = Callable[[Reply], Judgement]
@@ -42,6 +42,10 @@ _REMEDY = (
 )
 
 
+_NO_REPLY = Reply(None)
+_NOT_JUDGED = Judgement(Verdict.STOP_RUN)
+
+
 @dataclass(slots=True)
 class Tries:
     """What one call has been through so far."""
@@ -51,8 +55,8 @@ class Tries:
     settled: float = 0.0
     ambiguous: bool = False
     gave_up: bool = False
-    reply: Reply = field(default_factory=lambda: Reply(None))
-    judgement: Judgement = field(default_factory=lambda: Judgement(Verdict.STOP_RUN))
+    reply: Reply = _NO_REPLY
+    judgement: Judgement = _NOT_JUDGED
 
     @property
     def succeeded(self) -> bool:
@@ -64,19 +68,39 @@ class Tries:
         """Whether the call is refused for itself, or its attempts are spent."""
         return self.judgement.verdict is Verdict.FAIL_ROW or self.gave_up
 
-    def told_in(self, result: Result) -> Result:
-        """Return a result with what is known of the attempts."""
+    def tell(
+        self,
+        task: Task,
+        outcome: Outcome,
+        *,
+        payload: str = "",
+        payload_sha256: str = "",
+        changes: bool = True,
+    ) -> Result:
+        """
+        Return the task's result with what is known of the attempts.
+
+        Args:
+            changes: whether the call was to change anything, so that an attempt
+                without an answer is ambiguous.
+        """
         judgement = self.judgement
         wrong = bool(self.attempts) and not self.succeeded
-        return replace(
-            result,
+        return Result(
+            source=task.source,
+            row_number=task.row_number,
+            face_set_name=task.face_set_name,
+            face_id=task.update.face_id,
+            outcome=outcome,
             error_code=judgement.code,
             error_msg=judgement.message,
             error_class=judgement.error_class if wrong else None,
             http_status=self.reply.status,
             request_id=self.reply.request_id or judgement.request_id,
             attempts=tuple(self.attempts),
-            ambiguous=self.ambiguous,
+            ambiguous=self.ambiguous and changes,
+            payload_sha256=payload_sha256,
+            payload=payload,
         )
 
 
@@ -103,6 +127,9 @@ class Caller:
             version = self.renewal.version
             await self._attempt(send, judge, tries)
             self.pacer.landed(slot)
+            if tries.succeeded:
+                self.renewal.accepted(version)
+                return
             if await self._is_final(version, tries):
                 return
 
@@ -133,7 +160,7 @@ class Caller:
         if verdict is not Verdict.RENEW_CREDENTIALS and tries.reply.status:
             self.renewal.accepted(version)
         match verdict:
-            case Verdict.SUCCESS | Verdict.FAIL_ROW:
+            case Verdict.FAIL_ROW | Verdict.SUCCESS:
                 return True
             case Verdict.STOP_RUN:
                 self.gate.close(refusal(tries.judgement, tries.reply))

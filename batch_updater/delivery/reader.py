@@ -2,14 +2,14 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from batch_updater.delivery.calls import Caller, Judge, Send, Tries
 from batch_updater.frs.protocol import read_faces, write_faces
 from batch_updater.frs.verdicts import judge_face, judge_faces
-from batch_updater.models import Outcome, Reply, Result, Task, Verdict
+from batch_updater.models import FaceUpdate, Outcome, Reply, Result, Task, Verdict
 
 PAGES = "pages"
 """The source of results that are pages: nobody's file."""
@@ -38,13 +38,7 @@ class Reader:
         return await self._read(
             partial(self.service.show_face, task.face_set_name, face_id),
             partial(judge_face, face_id=face_id),
-            Result(
-                source=task.source,
-                row_number=task.row_number,
-                face_set_name=task.face_set_name,
-                face_id=face_id,
-                outcome=Outcome.UNPROCESSED,
-            ),
+            task,
         )
 
     async def read_page(self, face_set_name: str, offset: int, limit: int) -> Result:
@@ -52,27 +46,16 @@ class Reader:
         return await self._read(
             partial(self.service.show_faces, face_set_name, offset, limit),
             judge_faces,
-            Result(
-                source=PAGES,
-                row_number=offset + 1,
-                face_set_name=face_set_name,
-                face_id="",
-                outcome=Outcome.UNPROCESSED,
-            ),
+            Task(FaceUpdate(""), face_set_name, PAGES, offset + 1),
         )
 
-    async def _read(self, ask: Send, judge: Judge, asked: Result) -> Result:
+    async def _read(self, ask: Send, judge: Judge, task: Task) -> Result:
         tries = Tries()
         with suppress(asyncio.CancelledError):
             await self.caller.call(ask, judge, tries)
-        told = tries.told_in(asked)
         faces = read_faces(tries.reply.body) if tries.succeeded else None
-        return replace(
-            told,
-            outcome=_outcome(tries),
-            ambiguous=False,  # nothing was to be applied
-            payload=write_faces(faces) if faces is not None else "",
-        )
+        told = write_faces(faces) if faces is not None else ""
+        return tries.tell(task, _outcome(tries), payload=told, changes=False)
 
 
 def _outcome(tries: Tries) -> Outcome:

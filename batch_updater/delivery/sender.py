@@ -44,16 +44,12 @@ class Sender:
         tries = Tries()
         with suppress(asyncio.CancelledError):
             await self.caller.call(update, judge, tries)
-        result = Result(
-            source=task.source,
-            row_number=task.row_number,
-            face_set_name=task.face_set_name,
-            face_id=task.update.face_id,
-            outcome=_outcome(tries),
+        return tries.tell(
+            task,
+            _outcome(tries),
             payload_sha256=payload_hash(body),
             payload=body.decode() if self.include_values else "",
         )
-        return tries.told_in(result)
 
 
 def _outcome(tries: Tries) -> Outcome:

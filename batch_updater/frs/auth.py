@@ -181,6 +181,7 @@ class Auth:
         self._source, self._send, self._hide = source, send, hide
         self._clock, self._now = clock, now
         self._credential: Credential | None = None
+        self._constant: Mapping[str, str] | None = None
         self._renew_at: float | None = None
         self.life: float | None = None
         self.project_id = ""
@@ -201,7 +202,10 @@ class Auth:
         self, method: str, url: URL, body: bytes, project_id: str
     ) -> Mapping[str, str]:
         """Return the headers that prove who sends this request."""
-        return self.credential.headers(method, url, body, project_id, self._now())
+        if self._constant is not None:
+            return self._constant
+        moment = self._now()
+        return self.credential.headers(method, url, body, project_id, moment)
 
     async def renew(self) -> bool:
         """
@@ -221,6 +225,7 @@ class Auth:
             return False
         self.version += self._credential is not None
         self._credential = issued.credential
+        self._constant = issued.credential.constant
         return True
 
     def _note_life(self, life: float | None) -> None:

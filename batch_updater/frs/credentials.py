@@ -22,6 +22,10 @@ class Credential(Protocol):
     def secrets(self) -> tuple[str, ...]:
         """What must not be repeated anywhere."""
 
+    @property
+    def constant(self) -> Mapping[str, str] | None:
+        """The headers, if they are the same for every request."""
+
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
     ) -> Mapping[str, str]:
@@ -34,21 +38,22 @@ class Token:
 
     kind: ClassVar[str] = "token"
     value: str = field(repr=False)
-    _headers: Mapping[str, str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_headers", {"X-Auth-Token": self.value})
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The token itself."""
         return (self.value,)
 
+    @property
+    def constant(self) -> Mapping[str, str]:
+        """The token's header."""
+        return {"X-Auth-Token": self.value}
+
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime
     ) -> Mapping[str, str]:
         """Return the token's header; it is the same for every request."""
-        return self._headers
+        return self.constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,10 @@ class SigningKey:
     def secrets(self) -> tuple[str, ...]:
         """The secret key, and the token of a temporary one."""
         return (self.key.secret, self.key.security_token)
+
+    @property
+    def constant(self) -> None:
+        """None: each request has its own signature."""
 
     def headers(
         self, method: str, url: URL, body: bytes, project_id: str, moment: datetime

@@ -212,10 +212,8 @@ def parse_date(header: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def parse_retry_after(header: str | None, now: datetime) -> float | None:
+def parse_retry_after(header: str, now: datetime) -> float | None:
     """Return the seconds a Retry-After header asks for: a number or a date."""
-    if not header:
-        return None
     if header.strip().isdecimal():
         return float(header)
     moment = parse_date(header)

@@ -1,7 +1,7 @@
 """What everybody above the network asks of it: one request, one reply."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol
 
 from yarl import URL
 
@@ -13,7 +13,7 @@ BODY_LIMIT = 64 * 1024
 class Send(Protocol):
     """Sends one request."""
 
-    async def __call__(
+    def __call__(
         self,
         method: str,
         url: URL,
@@ -22,7 +22,7 @@ class Send(Protocol):
         *,
         keep: tuple[str, ...] = (),
         limit: int = BODY_LIMIT,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """
         Send one request; whatever happens on the way is a Reply.
 

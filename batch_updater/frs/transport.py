@@ -67,7 +67,7 @@ class Transport:
         self.tls: TlsFacts | None = None
         self._session = session
         self._proxy_for = proxy_for
-        self._routes: dict[str, _Route] = {}
+        self._routes: dict[tuple[str, str], _Route] = {}
         self._hidden: set[bytes] = set()
 
     def hide(self, secret: str) -> None:
@@ -107,13 +107,14 @@ class Transport:
             return _reply_of_trouble(error)
 
     def _route(self, url: URL) -> _Route:
-        origin = f"{url.scheme}://{url.host_port_subcomponent}"
-        if origin not in self._routes:
-            proxy = self._proxy_for(origin)
-            self._routes[origin] = _route_by(proxy, url.scheme)
+        target = (url.scheme, url.host_port_subcomponent or "")
+        route = self._routes.get(target)
+        if route is None:
+            proxy = self._proxy_for("{}://{}".format(*target))
+            route = self._routes[target] = _route_by(proxy, url.scheme)
             for secret in (proxy.password, proxy.login) if proxy else ():
                 self.hide(secret)
-        return self._routes[origin]
+        return route
 
     def _without_secrets(self, reply: Reply) -> Reply:
         body = reply.body
@@ -162,10 +163,14 @@ async def _read_reply(
         status=response.status,
         body=await _read_body(response, limit),
         request_id=_clean(headers.get("X-Request-Id", "")),
-        retry_after=parse_retry_after(headers.get("Retry-After"), datetime.now(UTC)),
+        retry_after=_retry_after(headers.get("Retry-After")),
         date=headers.get("Date", ""),
-        kept=tuple(headers.get(name, "") for name in keep),
+        kept=tuple(headers.get(name, "") for name in keep) if keep else (),
     )
+
+
+def _retry_after(header: str | None) -> float | None:
+    return parse_retry_after(header, datetime.now(UTC)) if header else None
 
 
 def _clean(text: str) -> str:
