@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
 from batch_updater.files.journal import Record, replay
@@ -83,7 +84,12 @@ def _remedy_of_export(code: str, first: Result) -> str:
 
 _REMEDIES = {Purpose.UPDATE: _remedy, Purpose.EXPORT: _remedy_of_export}
 
-_TARGET = ("project-id", "region", "endpoint", "token-file")
+# Where to and as whom: all of it but the face set, which not every command names so.
+_TARGET = tuple(
+    option.name
+    for option in OPTIONS
+    if option.group in {"target", "credentials"} and option.name != "face-set"
+)
 
 # Flags that a run over failed.csv needs too. Those about the input's format are not
 # among them: views are CSV in UTF-8, whatever the input was.
@@ -103,9 +109,10 @@ def export_again(settings: Texts) -> Iterator[str]:
 def _flags(settings: Texts, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         for text in settings.get(name, ()):
-            yield from (f"--{name}", text)
-    if settings.get("allow-http") == ("true",):
-        yield "--allow-http"
+            if not BY_NAME[name].switch:
+                yield from (f"--{name}", text)
+            elif text == "true":
+                yield f"--{name}"
 
 
 def _next_command(

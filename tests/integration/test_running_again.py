@@ -318,10 +318,12 @@ def test_next_command_says_all_that_is_needed(bench: Bench) -> None:
     bench.seed([row["who"] for row in rows])
     bench.write("faces.csv", rows)
     fail(bench, 4)
-    flags = ("--face-id", "who", "--field", "age=years")
-    ended = bench.run("faces.csv", *flags, "--output", "json")
+    flags = ("--face-id", "who", "--field", "age=years", "--auth", "token")
+    ways = ("--proxy", "off", "--iam-endpoint", bench.emulator.url, "--allow-http")
+    ended = bench.run("faces.csv", *flags, *ways, "--output", "json")
     words = shlex.split(ended.json["next_command"])
     assert words[:3] == ["batch-updater", "run", "job/failed.csv"]
+    assert set(ways) | {"token"} <= set(words)
     bench.emulator.script([])
     assert bench.command(*words[1:], "--run-dir", "second").code == 0
     assert bench.stored(face(4)) == {"age": 4}
