@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 FieldsMode = Literal["merge", "replace"]
 Strictness = Literal["strict", "lenient"]
+FieldTypes = Literal["strict", "coerce", "lenient"]
 MissingFaceCode = Literal["FRS.0303", "FRS.0403", "zero"]
 MissingFaceGet = Literal["FRS.0303", "FRS.0403", "empty"]
 MissingFaceDelete = Literal["FRS.0401", "FRS.0407", "zero"]
@@ -37,7 +38,7 @@ class Rules:
     missing_face_delete: Annotated[MissingFaceDelete, "delete of no face"] = "FRS.0401"
     missing_face_set: Annotated[MissingFaceSet, "GET of an unknown face set"] = "error"
     window_code: Annotated[WindowCode, "offset + limit above 10000"] = "FRS.0012"
-    field_types: Annotated[Strictness, "hold values to their declared type"] = "strict"
+    field_types: Annotated[FieldTypes, "hold values to their declared type"] = "strict"
     wrong_type_code: Annotated[WrongTypeCode, "a value of another type"] = "FRS.0012"
     string_values: Annotated[Strictness, "letters of string values"] = "lenient"
     null_values: Annotated[OddValues, "null in external_fields"] = "refuse"

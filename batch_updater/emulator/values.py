@@ -1,13 +1,15 @@
 """Which values external_fields may have: documented rules and switches; pure."""
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
 
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.rules import OddValues, Rules
+from batch_updater.emulator.rules import FieldTypes, OddValues, Rules
 
 STRICT_VALUE = re.compile(r"[A-Za-z0-9_-]{1,256}")  # page 0012 alone
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 MAX_VALUE = 256
 MAX_DEPTH = 20  # of a nested value; ours
 INTEGER_BITS = {"integer": 32, "long": 64}
@@ -21,8 +23,8 @@ def check_values(
     for name, value in fields.items():
         if name not in declared:
             raise Refusal("FRS.0402", f"The field {name} was not declared.")
-        kind = declared[name] if rules.field_types == "strict" else _own_type(value)
-        if fits(value, kind):
+        kind = declared[name]
+        if _is_taken(value, kind, rules.field_types):
             _check_charset(name, value, rules)
         elif _odd_rule(value, rules) == "refuse":
             problem = f"The value of {name} is not a valid {kind}."
@@ -51,6 +53,22 @@ def fits(value: object, kind: str) -> bool:
     return kind in LARGEST and _in_range(value, LARGEST[kind])
 
 
+def readable(value: object, kind: str) -> bool:
+    """Say whether a scalar can be read as a type, as search engines do ("7", 1.5)."""
+    if kind == "string":
+        return True
+    if kind == "boolean":
+        return isinstance(value, bool) or value in ("true", "false")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return False
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        return False
+    number = float(value) if isinstance(value, str) else value
+    if kind in INTEGER_BITS and math.isfinite(number):
+        return _in_bits(int(number), INTEGER_BITS[kind])
+    return kind in LARGEST and _in_range(number, LARGEST[kind])
+
+
 def _odd_rule(value: object, rules: Rules) -> OddValues:
     # Null and "" are ways in which a client may mean "clear this field".
     if value is None:
@@ -75,6 +93,13 @@ def _check_charset(name: str, value: object, rules: Rules) -> None:
         and not STRICT_VALUE.fullmatch(value)
     ):
         raise Refusal("FRS.0012", f"The value of {name} has a forbidden character.")
+
+
+def _is_taken(value: object, kind: str, types: FieldTypes) -> bool:
+    if types == "strict":
+        return fits(value, kind)
+    sound = fits(value, _own_type(value))
+    return sound and (types == "lenient" or readable(value, kind))
 
 
 def _own_type(value: object) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from batch_updater.emulator.rules import switches
 from contract.asking import Answer
 from contract.stage import Stage
-
-from batch_updater.emulator.rules import switches
 
 RULES = {switch.name: switch for switch in switches()}
 

@@ -12,6 +12,12 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
 
+from batch_updater.config.connection import make_connection
+from batch_updater.config.secrets import TOKEN_VARIABLE
+from batch_updater.config.settings import Resolved
+from batch_updater.errors import BatchUpdaterError, UsageError
+from batch_updater.frs.credentials import SigningKey, Token
+from batch_updater.frs.protocol import face_set_path, faces_path
 from contract.asking import Client
 from contract.options import check_rate, make_parser, read_image, target_of
 from contract.ours import OurClient, open_client
@@ -23,13 +29,6 @@ from contract.service import Refused, Service
 from contract.setting import build, take_down
 from contract.stage import Stage
 from contract.suite import examine
-
-from batch_updater.config.connection import make_connection
-from batch_updater.config.secrets import TOKEN_VARIABLE
-from batch_updater.config.settings import Resolved
-from batch_updater.errors import BatchUpdaterError, UsageError
-from batch_updater.frs.credentials import SigningKey, Token
-from batch_updater.frs.protocol import face_set_path, faces_path
 
 _TIMEOUT = 30.0
 
@@ -48,8 +47,12 @@ def main(
     """Run the suite once; 0 held, 1 not held, 2 usage, 3 refused."""
     arguments = make_parser().parse_args(argv)
     try:
-        with _signals_raise(), target_of(arguments, environ) as resolved:
-            report = run(arguments, resolved)
+        with (
+            _signals_raise(),
+            target_of(arguments, environ) as resolved,
+            open_stage(arguments, resolved) as stage,
+        ):
+            report = play(stage)
     except BatchUpdaterError as error:
         said = f"contract: {error.message}\n  {error.hint}".rstrip()
         print(said, file=sys.stderr)
@@ -64,15 +67,16 @@ def main(
     return report.exit_code
 
 
-def run(arguments: argparse.Namespace, resolved: Resolved) -> Report:
+@contextmanager
+def open_stage(arguments: argparse.Namespace, resolved: Resolved) -> Iterator[Stage]:
     """
-    Sign in, try every case, and report; whatever happens the face set is deleted.
+    Sign in and yield a stage on which nothing is built yet.
 
     Raises:
-        BatchUpdaterError: nothing was asked.
+        BatchUpdaterError: the service cannot be asked.
     """
     connection = make_connection(resolved)
-    rate = check_rate(arguments.rate, connection.endpoint)
+    rate = check_rate(arguments.calls_a_second, connection.endpoint)
     image = read_image(arguments.image, connection.endpoint)
     pace = Pace(rate)
     pace.wait()  # signing in may be a request too
@@ -83,19 +87,19 @@ def run(arguments: argparse.Namespace, resolved: Resolved) -> Report:
         name = f"contract-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         plain = _plain(ours, name, token, resolved) if token else None
         stage = Stage(service, name, image, plain, arguments.wait, arguments.burst)
-        return play(stage, ours)
+        stage.url = connection.endpoint + face_set_path(ours.project_id, name)
+        yield stage
 
 
-def play(stage: Stage, ours: OurClient) -> Report:
+def play(stage: Stage) -> Report:
     """Build the stage, try every case, take it down; return what is known."""
-    endpoint, pace = ours.connection.endpoint, stage.service.pace
-    report = Report(endpoint, stage.service.client.name, stage.name)
+    pace = stage.service.pace
+    report = Report(stage.url, stage.service.client.name)
     try:
         report.exit_code = _try_all(stage, report)
     finally:
         if left := take_down(stage):
-            url = endpoint + face_set_path(ours.project_id, stage.name)
-            by_hand = f'curl -X DELETE -H "X-Auth-Token: $TOKEN" {url}'
+            by_hand = f'curl -X DELETE -H "X-Auth-Token: $TOKEN" {stage.url}'
             said = f"face set {stage.name} is still there ({left}); delete it by hand"
             _complain(report, f"{said}: {by_hand}")
             report.exit_code = report.exit_code or 1

@@ -82,7 +82,9 @@ def every_type(stage: Stage) -> None:
     face = stage.read_written(stage.faces[0], marker)
     expect(face is not None, f"the values were not shown within {stage.patience:g} s")
     shown = fields_of(face)
-    wrong = {name: shown.get(name) for name in values if shown.get(name) != values[name]}
+    wrong = {
+        name: shown.get(name) for name in values if shown.get(name) != values[name]
+    }
     expect(not wrong, f"shown otherwise: {wrong}")
 
 

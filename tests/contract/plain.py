@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from contract.asking import Answer
 
 from batch_updater.frs.proxies import Proxy
+from contract.asking import Answer
 
 
 @dataclass(frozen=True, slots=True)

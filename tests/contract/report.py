@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from contract.cases import FOUND, HELD, NOT_ASKED, NOT_HELD, Entry
-
 from batch_updater.report.text import printable
+from contract.cases import FOUND, HELD, NOT_ASKED, NOT_HELD, Entry
 
 
 @dataclass(slots=True)
@@ -15,12 +14,12 @@ class Report:
     What a run found, as far as it came.
 
     Args:
+        face_set: the URL of the one it made.
         trouble: why it ended early, or what it left behind; empty when all is well.
     """
 
-    endpoint: str
-    client: str
     face_set: str
+    client: str
     entries: list[Entry] = field(default_factory=list)
     requests: int = 0
     busiest: int = 0
@@ -38,9 +37,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield the report for people."""
-        yield f"endpoint    {self.endpoint}"
+        yield f"face set    {self.face_set}"
         yield f"client      {self.client}"
-        yield f"face set    {self.face_set}, its own"
         yield f"requests    {self.requests}, {self.busiest} in the busiest second"
         yield "documented"
         for entry in self.entries:
@@ -57,7 +55,7 @@ class Report:
         yield self._verdict()
 
     def _verdict(self) -> str:
-        count = {state: 0 for state in (HELD, NOT_HELD, FOUND, NOT_ASKED)}
+        count = dict.fromkeys((HELD, NOT_HELD, FOUND, NOT_ASKED), 0)
         for entry in self.entries:
             count[entry.state] += 1
         said = ", ".join(f"{number} {state}" for state, number in count.items())

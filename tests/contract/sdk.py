@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from contract.asking import HEADERS, Answer, Ask
-
 from batch_updater.frs.proxies import Proxy
 from batch_updater.frs.signing import AccessKey
+from contract.asking import HEADERS, Answer, Ask
 
 _BODIES = {
     "create_face_set": "CreateFaceSetReq",
@@ -132,7 +131,9 @@ def _options(ca_cert: Path | None, proxy: Proxy | None) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return a model of the SDK as JSON would have it; what is None was not there."""
     if hasattr(value, "attribute_map"):
-        named = {wire: getattr(value, name) for name, wire in value.attribute_map.items()}
+        named = {
+            wire: getattr(value, name) for name, wire in value.attribute_map.items()
+        }
         return {name: _plain(v) for name, v in named.items() if v is not None}
     if isinstance(value, list):
         return [_plain(each) for each in value]

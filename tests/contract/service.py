@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from batch_updater.frs.codes import find_code
 from contract.asking import Answer, Ask, Client
 from contract.pace import Pace
-
-from batch_updater.frs.codes import find_code
 
 _TRIES = 3
 # Codes that concern every call (frs-api.md 3.1), whatever their status.
@@ -36,13 +35,11 @@ class Service:
         client: Client,
         pace: Pace,
         secrets: Iterable[str] = (),
-        pause: float = 1.2,
     ) -> None:
         self.client, self.pace = client, pace
         self.throttled: list[Answer] = []
         self.last = Answer(None, message="nothing was asked yet")
         self._secrets = tuple(secret for secret in secrets if secret)
-        self._pause = pause
 
     def ask(self, ask: Ask) -> Answer:
         """
@@ -53,13 +50,14 @@ class Service:
         Raises:
             Refused: the credentials, or the whole account, are not let in.
         """
-        for _ in range(_TRIES):
+        for _ in range(_TRIES - 1):
             self.pace.wait()
             answer = self.ask_once(ask)
             if not _passes_by(answer):
-                break
-            self.pace.hold(max(self._pause, _retry_after(answer)))
-        return answer
+                return answer
+            self.pace.hold(max(_pause(answer), _retry_after(answer)))
+        self.pace.wait()
+        return self.ask_once(ask)
 
     def ask_once(self, ask: Ask) -> Answer:
         """Return the answer to one request that is sent at once."""
@@ -95,6 +93,11 @@ def _is_refusal(answer: Answer) -> bool:
     if answer.code in _NO_REFUSALS:
         return False
     return answer.status in {401, 403} or answer.code in _REFUSALS
+
+
+def _pause(answer: Answer) -> float:
+    # Longer than the window of a quota of so many calls a second.
+    return 1.2 if answer.status == 429 else 0.4
 
 
 def _retry_after(answer: Answer) -> float:

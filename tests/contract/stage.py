@@ -51,6 +51,7 @@ class Stage:
     patience: float = 10.0
     burst: bool = False
     step: float = 0.2
+    url: str = field(init=False, default="")
     begun: bool = field(init=False, default=False)
     created: Answer = field(init=False)
     added: list[Answer] = field(init=False, default_factory=list)

@@ -4,10 +4,9 @@ import math
 import re
 from datetime import UTC, datetime
 
+from batch_updater.frs.protocol import parse_date
 from contract.cases import Found, NotAsked, by_rule
 from contract.stage import FACES, Lag, Stage
-
-from batch_updater.frs.protocol import parse_date
 
 _CLOCK_WORTH_SAYING = 60.0  # seconds; signatures hold for 900
 

@@ -21,7 +21,7 @@ def merge_or_replace(stage: Stage) -> Found:
     kept = shown.get("count")
     value = {None: "replace", 7: "merge"}.get(kept, "neither")
     seen = f"count was 7; after an update of note alone it is {object_of(kept)}"
-    means = "as assumed" if value == "merge" else "send every field of a face"
+    means = "" if value == "merge" else "send every field of a face, or lose the others"
     return by_rule("external_fields", value, f"{seen} (face {face_id})", means)
 
 
@@ -52,7 +52,9 @@ def nested_values(stage: Stage) -> Found:
     found = [_fate(stage, value) for value in (["a"], {"a": "b"})]
     values = {value for value, _ in found}
     value = values.pop() if len(values) == 1 else "mixed"
-    seen = "; ".join(f"{what}: {e}" for what, (_, e) in zip(_NESTED, found, strict=True))
+    seen = "; ".join(
+        f"{what}: {e}" for what, (_, e) in zip(_NESTED, found, strict=True)
+    )
     return by_rule("nested_values", value, seen)
 
 

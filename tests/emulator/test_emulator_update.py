@@ -273,6 +273,30 @@ async def test_lenient_types(values: dict[str, object], status: int) -> None:
         assert (await put(session, fields(**values)))[0] == status
 
 
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"int": "7", "float": "1e3", "text": 7, "flag": "true"}, 200),
+        ({"int": 1.5, "long": "-9.2e18", "double": 7}, 200),
+        ({"int": "seven"}, 400),
+        ({"int": "2147483648"}, 400),
+        ({"long": "1e999"}, 400),
+        ({"int": False}, 400),
+        ({"flag": 1}, 400),
+        ({"double": "NaN"}, 400),
+        ({"text": None}, 400),
+    ],
+)
+async def test_coerced_types(values: dict[str, object], status: int) -> None:
+    """What can be read as a field's type is taken, and stored as it was given."""
+    settings = EmulatorSettings(qps=None, field_types="coerce")
+    async with Emulator(settings) as emulator, connect(emulator) as session:
+        furnish(emulator)
+        assert (await put(session, fields(**values)))[0] == status
+        stored = emulator.state.face("people", "iexEBb6t").external_fields
+        assert (values.items() <= stored.items()) == (status == 200)
+
+
 @pytest.mark.parametrize(("value", "status"), [("a-b_1", 200), ("a b", 400)])
 async def test_strict_strings(value: str, status: int) -> None:
     """Strict strings allow the letters of page 0012 only."""
