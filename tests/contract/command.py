@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from batch_updater.config.connection import make_connection
-from batch_updater.config.secrets import TOKEN_VARIABLE
+from batch_updater.config.secrets import TOKEN_VARIABLE, read_secrets
 from batch_updater.config.settings import Resolved
 from batch_updater.errors import BatchUpdaterError, UsageError
 from batch_updater.frs.credentials import SigningKey, Token
@@ -83,7 +83,7 @@ def open_stage(arguments: argparse.Namespace, resolved: Resolved) -> Iterator[St
     with open_client(connection, _TIMEOUT) as ours:
         client = _client(arguments.client, ours, resolved)
         token = _token(ours, resolved)
-        service = Service(client, pace, (*ours.secrets, token))
+        service = Service(client, pace, (*ours.secrets, *_secrets(resolved)))
         name = f"contract-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         plain = _plain(ours, name, token, resolved) if token else None
         stage = Stage(service, name, image, plain, arguments.wait, arguments.burst)
@@ -149,6 +149,12 @@ def _token(ours: OurClient, resolved: Resolved) -> str:
     if isinstance(credential, Token):
         return credential.value
     return resolved.environ.get(TOKEN_VARIABLE, "").strip()
+
+
+def _secrets(resolved: Resolved) -> tuple[str, ...]:
+    known = read_secrets(resolved.environ)
+    keys = (known.token, known.secret_key, known.security_token)
+    return (*keys, known.iam_password, known.proxy_password)
 
 
 def _plain(ours: OurClient, name: str, token: str, resolved: Resolved) -> PlainClient:

@@ -15,7 +15,7 @@ def unknown_face(stage: Stage) -> None:
 
 def unknown_face_set(stage: Stage) -> None:
     """An update in an unknown face set is refused with FRS.0302 (page 0045)."""
-    body = {"face_id": UNKNOWN_FACE, "external_fields": {"count": 1}}
+    body = {"face_id": stage.faces[0], "external_fields": {"count": 1}}
     # A name that was never made, so that nobody's face set can be meant.
     ask = Ask("update_face", f"{stage.name}-none", body=body)
     expect_refusal(stage.service.ask(ask), "FRS.0302")

@@ -8,6 +8,7 @@ from contract.asking import Answer, Ask, Client
 from contract.pace import Pace
 
 _TRIES = 3
+_SHORTEST = 6
 # Codes that concern every call (frs-api.md 3.1), whatever their status.
 _REFUSALS = ("FRS.0002", "FRS.0019", "FRS.0020", "FRS.0028", "FRS.0202")
 _NO_REFUSALS = ("FRS.0306",)  # 403, though it is about one face set
@@ -39,7 +40,8 @@ class Service:
         self.client, self.pace = client, pace
         self.throttled: list[Answer] = []
         self.last = Answer(None, message="nothing was asked yet")
-        self._secrets = tuple(secret for secret in secrets if secret)
+        # Too short a text is no secret, and would spoil every message.
+        self._secrets = tuple(each for each in secrets if len(each) >= _SHORTEST)
 
     def ask(self, ask: Ask) -> Answer:
         """

@@ -8,16 +8,16 @@ import pytest
 from batch_updater.emulator.settings import CallLimit
 from contract import quota
 from contract.cases import NOT_ASKED, Entry, Question, ask_question
-from contract.examining import CLIENTS, staged
-
-CALMLY = ("--rate", "10", "--burst")
+from contract.examining import staged
 
 
 def ask(
     client: str, questions: Iterable[Question], **settings: Any
 ) -> dict[str, Entry]:
     """Ask some questions at an emulator with the default quota."""
-    with staged(client, *CALMLY, **{"qps": 10, **settings}) as stage:
+    settings = {"qps": 10, **settings}
+    rate = "unlimited" if settings["qps"] is None else "8"
+    with staged(client, "--rate", rate, "--burst", **settings) as stage:
         return {each.__name__: ask_question(each, stage) for each in questions}
 
 
@@ -27,56 +27,67 @@ def value(entry: Entry) -> str:
     return entry.found.value
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+ALL = (
+    quota.quota_scope,
+    quota.refused_count,
+    quota.throttle_code,
+    quota.retry_after,
+)
+
+
+def test_assumed() -> None:
+    """One quota for all that refused calls do not use up; Retry-After is seen."""
+    found = ask("ours", ALL, retry_after=1)
+
+    assert value(found["quota_scope"]) == "shared"
+    assert value(found["refused_count"]) == "no"
+    assert value(found["throttle_code"]) == "FRS.0033"
+    assert value(found["retry_after"]) == "1 s"
+    assert found["retry_after"].found
+    assert found["retry_after"].found.switch == "--retry-after 1"
+
+
+def test_through_the_sdk() -> None:
+    """The SDK throws code and headers of a 429 away; the quota is found all the same."""
+    found = ask("sdk", ALL, retry_after=1)
+
+    assert value(found["quota_scope"]) == "shared"
+    assert value(found["refused_count"]) == "no"
+    assert value(found["throttle_code"]) == "a body that was lost"
+    assert found["retry_after"].state == NOT_ASKED
+    assert "CLIENT=ours" in found["retry_after"].evidence
+
+
+def test_refused_calls() -> None:
+    """A service that counts refused calls is told from one that does not."""
+    found = ask("ours", [quota.refused_count], count_refused=True)
+
+    assert value(found["refused_count"]) == "yes"
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("client", "settings", "said"),
     [
-        ({}, "shared"),
-        ({"quota_per_operation": True}, "per operation"),
-        ({"qps": 5}, "lower than documented"),
-        ({"qps": None}, "higher, or none"),
+        ("ours", {"quota_per_operation": True}, "per operation"),
+        ("sdk", {"quota_per_operation": True}, "per operation"),
+        ("ours", {"qps": 5}, "lower than documented"),
+        ("ours", {"qps": None}, "higher, or none"),
     ],
-    ids=["shared", "per-operation", "lower", "none"],
 )
 def test_scope(client: str, settings: dict[str, Any], said: str) -> None:
     """One quota for all is told from one for each operation, from less, and from none."""
     assert value(ask(client, [quota.quota_scope], **settings)["quota_scope"]) == said
 
 
-@pytest.mark.parametrize(("counts", "said"), [(False, "no"), (True, "yes")])
-def test_refused_calls(counts: bool, said: str) -> None:
-    """Whether refused calls use up the quota is found out."""
-    found = ask("ours", [quota.refused_count], count_refused=counts)
-
-    assert value(found["refused_count"]) == said
-
-
-HEADERS = (quota.quota_scope, quota.throttle_code, quota.retry_after)
-
-
-def test_our_client_sees_a_429() -> None:
-    """Code and Retry-After of a 429 are told."""
-    found = ask("ours", HEADERS, retry_after=3)
-
-    assert value(found["throttle_code"]) == "FRS.0033"
-    assert value(found["retry_after"]) == "3 s"
-    assert found["retry_after"].found
-    assert found["retry_after"].found.switch == "--retry-after 3"
-
-
-def test_the_sdk_loses_a_429() -> None:
-    """The SDK has thrown code and headers of a 429 away, and that is said."""
-    found = ask("sdk", HEADERS, retry_after=3)
-
-    assert value(found["throttle_code"]) == "a body that was lost"
-    assert found["retry_after"].state == NOT_ASKED
-    assert "CLIENT=ours" in found["retry_after"].evidence
-
-
 def test_the_gateway() -> None:
     """A gateway that throttles is told from FRS, and its headers are seen."""
     limit = CallLimit(14, 1)
-    asked = (*HEADERS, quota.ratelimit_headers)
+    asked = (
+        quota.quota_scope,
+        quota.throttle_code,
+        quota.retry_after,
+        quota.ratelimit_headers,
+    )
     found = ask("ours", asked, qps=None, gateway_quota=limit, ratelimit_headers=True)
 
     assert value(found["throttle_code"]) == "APIGW.0308"
@@ -89,8 +100,7 @@ def test_not_without_leave() -> None:
     """Without --burst nothing is sent for these questions, and the flag is named."""
     with staged("ours", "--rate", "unlimited") as stage:
         sent = len(stage.service.pace.starts)
-        asked = (*HEADERS, quota.refused_count)
-        entries = [ask_question(each, stage) for each in asked]
+        entries = [ask_question(each, stage) for each in ALL]
         assert len(stage.service.pace.starts) == sent
 
     assert {entry.state for entry in entries} == {NOT_ASKED}
