@@ -6,7 +6,7 @@ PINNED := $(VENV)/.pinned
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format check test e2e bench demo emulator clean
+.PHONY: help install lock format check test e2e contract bench demo emulator clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ test: $(READY) ## every test
 
 e2e: $(READY) ## only the tests that start the real command
 	$(BIN)/pytest tests/e2e
+
+# What `make contract NAME=...` hands on; credentials come from the environment.
+ASKED = $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(PROJECT_ID),--project-id '$(PROJECT_ID)') \
+        $(if $(IMAGE),--image '$(IMAGE)') $(if $(CLIENT),--client '$(CLIENT)') \
+        $(if $(RATE),--rate '$(RATE)') $(if $(BURST),--burst) $(ARGS)
+
+contract: $(READY) ## is a service what its documents say? ENDPOINT=, PROJECT_ID=, IMAGE=, CLIENT=ours|sdk, RATE=, BURST=1
+	@PYTHONPATH=tests:tests/integration $(BIN)/python -m contract $(ASKED)
 
 demo: $(READY) ## the main job on sample_data/ against the emulator
 	$(BIN)/python sample_data/demo.py

@@ -88,14 +88,16 @@ def target_of(
     """
     Resolve the settings; without a target, start an emulator and lead to it.
 
+    Only a flag is a target: what file and environment say is meant for runs, and
+    this adds faces.
+
     Raises:
         UsageError: a setting cannot be meant.
     """
     if arguments.client == "sdk" and arguments.auth is None:
         arguments.auth = "aksk"  # the SDK knows no token
-    resolved = resolve(flags_of(arguments), environ)
-    if resolved.settings.endpoint or resolved.settings.region:
-        yield resolved
+    if arguments.endpoint or arguments.region:
+        yield resolve(flags_of(arguments), environ)
         return
     rate = arguments.calls_a_second
     with start_emulator(qps=QUOTA if rate and rate <= QUOTA else None) as emulator:
@@ -107,7 +109,7 @@ def target_of(
         keys = emulator.settings
         known = {TOKEN_VARIABLE: emulator.token}
         known |= {"HUAWEICLOUD_SDK_AK": keys.ak, "HUAWEICLOUD_SDK_SK": keys.sk}
-        yield resolve(there, known)
+        yield resolve(there, known, recorded={})
 
 
 def check_rate(rate: float | None, endpoint: str) -> float | None:

@@ -8,7 +8,7 @@ from contract.cases import Found, NotAsked
 from contract.stage import Stage
 
 QUOTA = 10  # calls a second, by default (frs-api.md section 4)
-_QUIET = 1.5  # seconds after which no window remembers anything
+_QUIET = 1.2  # seconds after which no window remembers anything
 _ROUNDS = 3
 _ONE = "keep to one --rate for all commands that run at once"
 _RATELIMIT = ("X-ratelimit", "X-ratelimit-used", "X-ratelimit-window")

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from bench import FACE_SET, PATIENCE, fault, start_emulator, wait_for
 
 from batch_updater.emulator import Emulator, Fault
+from contract.command import main
 from contract.examining import (
     CLIENTS,
     Examined,
@@ -77,6 +79,17 @@ def test_without_an_endpoint(client: str) -> None:
     assert (code, err) == (0, "")
     assert "26 held, 0 NOT HELD" in out
     assert out.startswith("face set    http://127.0.0.1:")
+
+
+def test_only_a_flag_is_a_target(emulator: Emulator) -> None:
+    """What the environment says of runs cannot lead the suite to a real service."""
+    known = environment(emulator, BATCH_UPDATER_ENDPOINT=emulator.url)
+    with redirect_stdout(StringIO()) as out:
+        code = main(["--rate", "unlimited"], known)
+
+    assert code == 0
+    assert out.getvalue().startswith("face set    http://127.0.0.1:")
+    assert emulator.witness.by_operation == {}
 
 
 @pytest.mark.parametrize(

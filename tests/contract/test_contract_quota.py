@@ -58,24 +58,25 @@ def test_through_the_sdk() -> None:
     assert "CLIENT=ours" in found["retry_after"].evidence
 
 
-def test_refused_calls() -> None:
-    """A service that counts refused calls is told from one that does not."""
-    found = ask("ours", [quota.refused_count], count_refused=True)
+def test_otherwise() -> None:
+    """A quota for each operation, that refused calls use up, is told from that."""
+    asked = (quota.quota_scope, quota.refused_count)
+    found = ask("ours", asked, quota_per_operation=True, count_refused=True)
 
+    assert value(found["quota_scope"]) == "per operation"
     assert value(found["refused_count"]) == "yes"
 
 
 @pytest.mark.parametrize(
     ("client", "settings", "said"),
     [
-        ("ours", {"quota_per_operation": True}, "per operation"),
         ("sdk", {"quota_per_operation": True}, "per operation"),
         ("ours", {"qps": 5}, "lower than documented"),
         ("ours", {"qps": None}, "higher, or none"),
     ],
 )
 def test_scope(client: str, settings: dict[str, Any], said: str) -> None:
-    """One quota for all is told from one for each operation, from less, and from none."""
+    """A quota for each operation is told from a lower one, and from none."""
     assert value(ask(client, [quota.quota_scope], **settings)["quota_scope"]) == said
 
 

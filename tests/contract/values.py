@@ -15,14 +15,13 @@ _TEXT = "你好, a.b"
 
 def merge_or_replace(stage: Stage) -> Found:
     """Does an update keep the fields that it does not name"""
-    face_id = stage.faces[0]
     _write(stage, {"note": BEFORE, "count": 7})
     shown = _written(stage, {"note": "after"})
     kept = shown.get("count")
     value = {None: "replace", 7: "merge"}.get(kept, "neither")
     seen = f"count was 7; after an update of note alone it is {object_of(kept)}"
     means = "" if value == "merge" else "send every field of a face, or lose the others"
-    return by_rule("external_fields", value, f"{seen} (face {face_id})", means)
+    return by_rule("external_fields", value, seen, means)
 
 
 def image_id_kept(stage: Stage) -> Found:
