@@ -140,6 +140,12 @@ class OurClient:
                 return await self._client.show_face_set(ask.face_set)
             case "show_all_face_sets":
                 return await self._client.show_face_sets()
+            case "show_faces_by_face_id":
+                face_id = str(ask.query["face_id"])
+                return await self._client.show_face(ask.face_set, face_id)
+            case "show_faces_by_limit" if ask.query:
+                offset, limit = int(ask.query["offset"]), int(ask.query["limit"])
+                return await self._client.show_faces(ask.face_set, offset, limit)
             case _:
                 return await self._send_by_hand(ask, body)
 
