@@ -5,7 +5,7 @@ pass its own test.
 """
 
 from batch_updater.emulator.app import Emulator
-from batch_updater.emulator.faults import Fault
+from batch_updater.emulator.faults.fault import Fault
 from batch_updater.emulator.settings import EmulatorSettings
 
 __all__ = ["Emulator", "EmulatorSettings", "Fault"]

@@ -9,16 +9,16 @@ from typing import Self
 
 from aiohttp import web
 
-from batch_updater.emulator.changes import Changes
 from batch_updater.emulator.doors import PREFIX, open_door
-from batch_updater.emulator.faults import Fault, Script, Tally
-from batch_updater.emulator.identity import AccessKey
-from batch_updater.emulator.identity_service import PREFIXES as IDENTITY_PREFIXES
-from batch_updater.emulator.keeper import Keeper
+from batch_updater.emulator.faults.fault import Fault, Script, Tally
+from batch_updater.emulator.gateway.identity import AccessKey
+from batch_updater.emulator.iam.service import PREFIXES as IDENTITY_PREFIXES
 from batch_updater.emulator.service import Service
 from batch_updater.emulator.settings import EmulatorSettings
-from batch_updater.emulator.state import Lag, State, utc_now
-from batch_updater.emulator.states import V2, Scope, States
+from batch_updater.emulator.state.changes import Changes
+from batch_updater.emulator.state.face_sets import Lag, State, utc_now
+from batch_updater.emulator.state.keeper import Keeper
+from batch_updater.emulator.state.projects import V2, Scope, States
 from batch_updater.emulator.tls import server_context
 from batch_updater.emulator.wire import log
 from batch_updater.emulator.witness import Witness

@@ -14,15 +14,15 @@ from dataclasses import fields
 from pathlib import Path
 
 from batch_updater.emulator.app import Emulator
+from batch_updater.emulator.faults.script import read_script
 from batch_updater.emulator.rules import switches
-from batch_updater.emulator.script import read_script
 from batch_updater.emulator.settings import (
     DAY,
     DEFAULT_TOKEN,
     CallLimit,
     EmulatorSettings,
 )
-from batch_updater.emulator.storage import DataError
+from batch_updater.emulator.state.storage import DataError
 from batch_updater.emulator.tls import TlsError
 
 VARIABLE = "BATCH_UPDATER_EMULATOR_"

@@ -8,14 +8,14 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from batch_updater.emulator.answers import encode
-from batch_updater.emulator.face import as_bytes
-from batch_updater.emulator.faults import Script
-from batch_updater.emulator.gate import VERSIONS
-from batch_updater.emulator.openapi import document
-from batch_updater.emulator.script import parse_script
+from batch_updater.emulator.faults.fault import Script
+from batch_updater.emulator.faults.script import parse_script
+from batch_updater.emulator.gateway.gate import VERSIONS
+from batch_updater.emulator.openapi.document import document
 from batch_updater.emulator.service import Service
-from batch_updater.emulator.state import State
-from batch_updater.emulator.states import V2
+from batch_updater.emulator.state.face import as_bytes
+from batch_updater.emulator.state.face_sets import State
+from batch_updater.emulator.state.projects import V2
 from batch_updater.emulator.wire import read_body
 from batch_updater.emulator.witness import Witness
 

@@ -10,24 +10,24 @@ from functools import partial
 
 from aiohttp import web
 
-from batch_updater.emulator import gate
-from batch_updater.emulator.actions import Visit, play
 from batch_updater.emulator.answers import Answer, Refusal, refused, success
-from batch_updater.emulator.bodies import body_limit, content_of, kind_of
-from batch_updater.emulator.calls import Call, counted
-from batch_updater.emulator.entrance import Admission, Entrance
-from batch_updater.emulator.faults import Script
-from batch_updater.emulator.identity import Identity
-from batch_updater.emulator.identity_service import (
+from batch_updater.emulator.faults.actions import Visit, play
+from batch_updater.emulator.faults.fault import Script
+from batch_updater.emulator.gateway import gate
+from batch_updater.emulator.gateway.entrance import Admission, Entrance
+from batch_updater.emulator.gateway.identity import Identity
+from batch_updater.emulator.iam.service import (
     Errand,
     IdentityService,
     operation_of,
 )
-from batch_updater.emulator.operations import OPERATIONS
+from batch_updater.emulator.operations.bodies import body_limit, content_of, kind_of
+from batch_updater.emulator.operations.calls import Call, counted
+from batch_updater.emulator.operations.table import OPERATIONS
+from batch_updater.emulator.operations.update import checked_update
 from batch_updater.emulator.settings import EmulatorSettings
-from batch_updater.emulator.state import State
-from batch_updater.emulator.states import States
-from batch_updater.emulator.update_operation import checked_update
+from batch_updater.emulator.state.face_sets import State
+from batch_updater.emulator.state.projects import States
 from batch_updater.emulator.wire import read_body, response
 from batch_updater.emulator.witness import Ticket, Witness
 

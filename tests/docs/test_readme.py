@@ -16,7 +16,7 @@ from batch_updater import errors
 from batch_updater.cli.parser import make_parser
 from batch_updater.config.options import OPTIONS, Option
 from batch_updater.emulator import Emulator, EmulatorSettings
-from batch_updater.emulator.faults import ACTIONS
+from batch_updater.emulator.faults.fault import ACTIONS
 from batch_updater.emulator.rules import switches
 from batch_updater.files.results import (
     FAILED_COLUMNS,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_updater.emulator.quota import Quota, Window
+from batch_updater.emulator.gateway.quota import Quota, Window
 from batch_updater.emulator.settings import QuotaRules
 from batch_updater.emulator.witness import Witness
 

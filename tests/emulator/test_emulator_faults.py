@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.emulator import Emulator, EmulatorSettings, Fault
-from batch_updater.emulator.faults import ACTIONS, Script
+from batch_updater.emulator.faults.fault import ACTIONS, Script
 
 FACES = "face-sets/people/faces"
 BODY = {"face_id": "iexEBb6t", "external_fields": {"age": 7}}

@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.face import Face
-from batch_updater.emulator.filter import compile_filter, equals
-from batch_updater.emulator.filter_syntax import MAX_DEPTH, FilterError, parse
+from batch_updater.emulator.operations.filter import compile_filter, equals
+from batch_updater.emulator.operations.filter_syntax import (
+    MAX_DEPTH,
+    FilterError,
+    parse,
+)
+from batch_updater.emulator.state.face import Face
 
 FIELDS = {
     "age": "integer",

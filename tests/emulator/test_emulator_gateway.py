@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from batch_updater.emulator import Emulator, EmulatorSettings, Fault
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.gate import check_project
-from batch_updater.emulator.identity import Caller
-from batch_updater.emulator.quota import GatewayQuota
+from batch_updater.emulator.gateway.gate import check_project
+from batch_updater.emulator.gateway.identity import Caller
+from batch_updater.emulator.gateway.quota import GatewayQuota
+from batch_updater.emulator.gateway.signature import Arrived, canonical_request, sign
 from batch_updater.emulator.settings import CallLimit
-from batch_updater.emulator.signature import Arrived, canonical_request, sign
 from batch_updater.emulator.tls import TlsError, server_context
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientSession
 
 from batch_updater.emulator import Emulator, EmulatorSettings
-from batch_updater.emulator.identity import Identity
-from batch_updater.emulator.metadata import Metadata
+from batch_updater.emulator.gateway.identity import Identity
+from batch_updater.emulator.iam.metadata import Metadata
 from batch_updater.emulator.settings import IdentityRules
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.bodies import content_of, kind_of
-from batch_updater.emulator.multipart import FormError, parts
+from batch_updater.emulator.operations.bodies import content_of, kind_of
+from batch_updater.emulator.operations.multipart import FormError, parts
 
 XFORM = "multipart/form-data; boundary=x"
 NAMES = st.text(

@@ -16,11 +16,11 @@ from schemathesis.specs.openapi.checks import (
 
 from batch_updater.emulator import Emulator, EmulatorSettings
 from batch_updater.emulator.answers import CODES
-from batch_updater.emulator.gate import OPERATIONS, UNKNOWN, VERSIONS, route
-from batch_updater.emulator.identity_service import OPERATIONS as IDENTITY_OPERATIONS
-from batch_updater.emulator.openapi import document
-from batch_updater.emulator.openapi_calls import FRS_CALLS, IDENTITY_CALLS
-from batch_updater.emulator.openapi_schemas import SCHEMAS
+from batch_updater.emulator.gateway.gate import OPERATIONS, UNKNOWN, VERSIONS, route
+from batch_updater.emulator.iam.service import OPERATIONS as IDENTITY_OPERATIONS
+from batch_updater.emulator.openapi.calls import FRS_CALLS, IDENTITY_CALLS
+from batch_updater.emulator.openapi.document import document
+from batch_updater.emulator.openapi.schemas import SCHEMAS
 
 load_all_checks()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_updater.emulator.faults import Fault
-from batch_updater.emulator.script import KEYS, parse_script, read_script
+from batch_updater.emulator.faults.fault import Fault
+from batch_updater.emulator.faults.script import KEYS, parse_script, read_script
 
 SCRIPT = """
 [[fault]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.emulator import Emulator, EmulatorSettings
-from batch_updater.emulator.picture import MARKER, portraits, similarity
+from batch_updater.emulator.state.picture import MARKER, portraits, similarity
 
 FIELDS = {"age": "integer", "size": "double", "color": "string"}
 SEARCH = "face-sets/people/search"

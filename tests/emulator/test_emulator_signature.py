@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.emulator.answers import Refusal
-from batch_updater.emulator.gate import check_signature
-from batch_updater.emulator.identity import AccessKey, Caller, Identity
-from batch_updater.emulator.settings import IdentityRules
-from batch_updater.emulator.signature import (
+from batch_updater.emulator.gateway.gate import check_signature
+from batch_updater.emulator.gateway.identity import AccessKey, Caller, Identity
+from batch_updater.emulator.gateway.signature import (
     Arrived,
     canonical_request,
     parse,
     sign,
     verify,
 )
+from batch_updater.emulator.settings import IdentityRules
 
 HOST = "face.cn-north-4.myhuaweicloud.com"
 PATH = "/v2/0123456789abcdef0123456789abcdef/face-sets/showFaceSet/faces"

@@ -12,11 +12,11 @@ from shutil import rmtree
 import pytest
 
 from batch_updater.emulator import Emulator, EmulatorSettings
-from batch_updater.emulator.changes import Changes
-from batch_updater.emulator.face_set import FaceSet
-from batch_updater.emulator.picture import portraits
-from batch_updater.emulator.state import State
-from batch_updater.emulator.storage import DataError, DataFile
+from batch_updater.emulator.state.changes import Changes
+from batch_updater.emulator.state.face_set import FaceSet
+from batch_updater.emulator.state.face_sets import State
+from batch_updater.emulator.state.picture import portraits
+from batch_updater.emulator.state.storage import DataError, DataFile
 
 SCOPE = ("project", "v2")
 CHANGE = "UPDATE face SET external_fields = ?"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.emulator import Emulator, EmulatorSettings
-from batch_updater.emulator.face import face_from_json
-from batch_updater.emulator.face_set import FaceSet
 from batch_updater.emulator.rules import Rules, switches
+from batch_updater.emulator.state.face import face_from_json
+from batch_updater.emulator.state.face_set import FaceSet
 
 FACES = "face-sets/people/faces"
 FIELDS = {"age": "integer", "color": "string"}

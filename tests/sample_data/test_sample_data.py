@@ -19,8 +19,8 @@ from pyarrow import parquet as pq
 from batch_updater import mapping
 from batch_updater.config.mapping_file import read_mapping
 from batch_updater.emulator.app import Emulator
-from batch_updater.emulator.faults import Fault
-from batch_updater.emulator.script import read_script
+from batch_updater.emulator.faults.fault import Fault
+from batch_updater.emulator.faults.script import read_script
 from batch_updater.emulator.settings import EmulatorSettings
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.files.source import ReadOptions

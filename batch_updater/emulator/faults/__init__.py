@@ -1,0 +1,1 @@
+"""Planned misbehaviour: actions > fault; script reads a list of them."""

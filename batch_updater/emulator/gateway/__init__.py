@@ -1,0 +1,1 @@
+"""Who may enter, and how often: entrance > gate > signature, identity, quota."""

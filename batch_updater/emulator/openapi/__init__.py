@@ -1,0 +1,1 @@
+"""The document of all that is served: document > calls > schemas."""

@@ -1,0 +1,1 @@
+"""What FRS does: table > face_sets, faces, update, search > the checks of their bodies."""

@@ -1,0 +1,1 @@
+"""What FRS knows, and how it is kept: projects > face_sets > face_set > face; keeper > storage."""
