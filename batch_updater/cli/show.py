@@ -38,7 +38,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and its origin; secrets are masked."""
     for name, value, origin in resolved.describe():
-        print(f"{name:<20}{value or '-':<28}{origin}")
+        print(f"{name:<20}{value or '-':<32}  {origin}")
 
 
 def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
