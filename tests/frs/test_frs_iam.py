@@ -126,7 +126,12 @@ def nested(code: int, message: str) -> dict[str, object]:
         (401, nested(401, "The username or password is wrong."), "wrong", "_PASSWORD"),
         (401, {"error_code": "IAM.0062", "error_msg": "x"}, "IAM.0062", "_PASSWORD"),
         (401, {"error_code": "IAM.0061", "error_msg": "x"}, "locked", "unlock"),
-        (403, {"error_code": "IAM.0082", "error_msg": "x"}, "IAM.0082", "administrator"),
+        (
+            403,
+            {"error_code": "IAM.0082", "error_msg": "x"},
+            "IAM.0082",
+            "administrator",
+        ),
         (400, nested(400, "The request body is invalid"), "IAM.400", "account"),
         (404, nested(404, "No such project"), "IAM.404", "--project-id"),
         (404, b"<html>Not here</html>", "HTTP.404", "_DOMAIN"),
