@@ -258,4 +258,4 @@ def read_token(path: Path) -> Token:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"token file {path}: {reason}", hint=_FILE_HINT) from None
-    return Token(check_secret(text, str(path)))
+    return Token(check_secret(text, f"the file {path}"))

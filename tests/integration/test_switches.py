@@ -231,8 +231,8 @@ def test_print_config(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_UPDATER_CONCURRENCY", "8")
     monkeypatch.setenv("BATCH_UPDATER_TOKEN", "CANARY-token")
     flags = ("--profile", "night", "--timeout", "3s", "--print-config")
-    flags += ("--project-id", bench.emulator.project_id)
-    told = bench.command("run", "nowhere.csv", *flags)
+    project = ("--project-id", bench.emulator.project_id)
+    told = bench.command("run", "nowhere.csv", *flags, *project)
     assert told.code == 0
     lines = {line.split()[0]: line.split()[1:] for line in told.out.splitlines()}
     assert lines["rate"] == ["30", "batch-updater.toml", "[profile.night]"]
