@@ -68,6 +68,7 @@ class Facts:
         latency: seconds until that answer.
         life: seconds the credentials will live, or None when nobody says.
         signs: whether requests are signed, so that the clock matters.
+        proxy: the URL of the proxy that leads to the endpoint, or empty.
         now: our clock when the answer came.
     """
 
@@ -81,6 +82,7 @@ class Facts:
     tls: TlsFacts | None = None
     life: float | None = None
     signs: bool = False
+    proxy: str = ""
     now: datetime
 
     @property
@@ -137,6 +139,7 @@ def _facts(
     reply: Reply | None = None,
     latency: float = 0.0,
 ) -> Facts:
+    proxy = outlet.connection.proxy_for(outlet.connection.endpoint)
     return Facts(
         endpoint=outlet.connection.endpoint,
         source=str(outlet.connection.source),
@@ -148,6 +151,7 @@ def _facts(
         tls=outlet.transport.tls,
         life=outlet.auth.life,
         signs=outlet.auth.signs,
+        proxy=proxy.url if proxy else "",
         now=datetime.now(UTC),
     )
 
@@ -167,14 +171,18 @@ def examine(facts: Facts) -> list[Finding]:
 
 
 def _fault(facts: Facts) -> Finding | None:
-    if facts.refused:
-        hint = facts.refused.hint
-        return Finding("credentials", State.FAULT, facts.refused.message, hint)
+    if refused := facts.refused:
+        # Only the project is looked up after the credentials are there.
+        name = "project" if isinstance(refused, UsageError) else "credentials"
+        return Finding(name, State.FAULT, refused.message, refused.hint)
     judgement = facts.judgement
     if judgement is None or judgement.verdict is Verdict.SUCCESS:
         return None
     stop = refusal(judgement, facts.reply or Reply(None))
-    return Finding(_place(judgement.code), State.FAULT, stop.message, stop.hint)
+    hint = stop.hint
+    if judgement.code == "TRANSPORT.RESET" and not _is_https(facts):
+        hint = f"{_MAYBE_TLS} {hint}"
+    return Finding(_place(judgement.code), State.FAULT, stop.message, hint)
 
 
 def _place(code: str) -> str:
@@ -203,12 +211,17 @@ _PLACES_OF_GATEWAY = {"01": "endpoint", "03": "credentials"}
 def _endpoint(facts: Facts, name: str) -> Finding:
     if facts.reply is None or facts.reply.status is None:
         return Finding(name, State.UNKNOWN, f"{facts.endpoint}: no answer yet")
-    took = f"answered in {facts.latency * 1000:.0f} ms"
+    way = f" through {facts.proxy}" if facts.proxy else ""
+    took = f"answered in {facts.latency * 1000:.0f} ms{way}"
     return Finding(name, State.OK, f"{facts.endpoint} {took}")
 
 
+def _is_https(facts: Facts) -> bool:
+    return urlsplit(facts.endpoint).scheme == "https"
+
+
 def _tls(facts: Facts, name: str) -> Finding:
-    if urlsplit(facts.endpoint).scheme != "https":
+    if not _is_https(facts):
         return Finding(name, State.WARNING, "none: nothing is encrypted", _HTTPS)
     if facts.tls is None:
         return Finding(name, State.UNKNOWN, _NOT_YET)
@@ -230,10 +243,13 @@ def _clock(facts: Facts, name: str) -> Finding:
 
 
 def _credentials(facts: Facts, name: str) -> Finding:
-    return Finding(name, State.OK, f"{facts.source}: accepted")
+    whose = "IAM took them" if facts.refused else "accepted"
+    return Finding(name, State.OK, f"{facts.source}: {whose}")
 
 
 def _service(facts: Facts, name: str) -> Finding:
+    if facts.reply is None:
+        return Finding(name, State.UNKNOWN, _NOT_YET)
     return Finding(name, State.OK, "lets us in")
 
 
@@ -270,11 +286,14 @@ def _life(facts: Facts, name: str) -> Finding:
         return Finding(name, State.OK, said)
     if facts.signs:
         return Finding(name, State.OK, "an access key, which does not expire")
+    if facts.refused:
+        return Finding(name, State.UNKNOWN, _NOT_YET)
     said = "whoever issued it knows; IAM's tokens live 24 h"
     return Finding(name, State.UNKNOWN, said)
 
 
 _NOT_YET = "not known until then"
+_MAYBE_TLS = "If that port speaks TLS, write https:// in --endpoint."
 _HTTPS = "use an https endpoint, unless this is the emulator or a network of your own"
 _LOOKS: Mapping[str, Callable[[Facts, str], Finding]] = {
     "endpoint": _endpoint,

@@ -137,12 +137,14 @@ def _with_missed(told: Told, manifest: Manifest, listed: int) -> Told:
     if listed == held:
         return told
     again = ["batch-updater", "export", *export_again(manifest.settings)]
+    target = told.file
     if held > LIST_WINDOW:
         said = (
             f"the face set holds {held:,} faces, and FRS lists the first "
             f"{LIST_WINDOW:,} only: export the others by their ids"
         )
         again += ["--ids", "FILE"]
+        target = "OTHERS" + Path(told.file).suffix  # the first ones stay
     else:
         said = (
             f"{listed:,} faces were listed, but the face set said to hold {held:,} "
@@ -151,5 +153,5 @@ def _with_missed(told: Told, manifest: Manifest, listed: int) -> Told:
     note = "; ".join(filter(None, (said, told.note)))
     if listed > held:
         return replace(told, note=note)
-    command = shlex.join([*again, "--to", told.file])
+    command = shlex.join([*again, "--to", target])
     return replace(told, note=note, next_command=command)

@@ -121,8 +121,7 @@ def _words(verdict: Verdict) -> str:
 
 
 def _known(code: str, group: Group, entries: tuple[ErrorCode, ...]) -> Iterator[str]:
-    prefixes = [f"{prefix}.*" for prefix in group.prefixes]
-    yield f"{code}  {group.title}, {' or '.join(prefixes)}"
+    yield f"{code}  {group.title}{_also(code)}"
     for entry in entries:
         if len(entries) > 1:
             yield ""
@@ -132,6 +131,12 @@ def _known(code: str, group: Group, entries: tuple[ErrorCode, ...]) -> Iterator[
         yield f"  do          {entry.remedy}"
         yield f"  status      {_statuses(entry) or 'none is documented'}"
         yield f"  documented  {entry.source or group.source}"
+
+
+def _also(code: str) -> str:
+    prefix, _, number = code.partition(".")
+    other = {"APIGW": "APIG", "APIG": "APIGW"}.get(prefix)
+    return f", also written {other}.{number}" if other else ""
 
 
 def _when(entry: ErrorCode) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batch_updater.cli.run import open_inputs, perform, resolve_arguments
 from batch_updater.cli.show import print_config
-from batch_updater.config.connection import connect_to_face_set
+from batch_updater.config.connection import make_connection
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import Input
 from batch_updater.files.run_dir import temporary_name
@@ -28,7 +28,11 @@ def export(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         print_config(resolved)
         return 0
-    connection = connect_to_face_set(resolved)
+    if not resolved.settings.face_set:
+        raise UsageError(
+            "no face set is given", hint="Say which one: export FACE_SET -o FILE."
+        )
+    connection = make_connection(resolved)
     with ExitStack() as stack:
         inputs: tuple[Input, ...] = ()
         if arguments.ids is None:

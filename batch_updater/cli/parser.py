@@ -163,6 +163,7 @@ def _add_export(commands: Any) -> None:
     command.add_argument("face_set", nargs="?", metavar="FACE_SET")
     command.add_argument(
         "--ids",
+        action="extend",
         nargs="+",
         metavar="FILE",
         help="ask for these faces one by one, instead of listing the face set: files "

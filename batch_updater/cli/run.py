@@ -32,6 +32,7 @@ from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Job, execute
+from batch_updater.report.text import count_rows
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     if as_json:
         print_json(survey.as_json())
     else:
-        print(f"dry run     {rows:,} rows would be sent; nothing was")
+        print(f"dry run     {count_rows(rows)} would be sent; nothing was")
     return 1 if survey.invalid + survey.duplicates else 0
 
 

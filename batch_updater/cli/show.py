@@ -15,7 +15,7 @@ from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
 from batch_updater.report.progress import format_duration
 from batch_updater.report.summary import Summary
-from batch_updater.report.text import printable, render_summary
+from batch_updater.report.text import count_rows, printable, render_summary
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and its origin; secrets are masked."""
     for name, value, origin in resolved.describe():
-        print(f"{name:<20}{value or '-':<28}{origin}")
+        print(f"{name:<20}{value or '-':<32}  {origin}")
 
 
 def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
@@ -75,7 +75,7 @@ def survey_lines(
             ends in a log, where personal data does not belong.
     """
     yield (
-        f"checked     {survey.total:,} rows: {survey.clean:,} clean, "
+        f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
     )
     for source, row_number, problems in survey.examples:
@@ -96,10 +96,10 @@ def survey_lines(
 def describe_duration(rows: int, rate: float | None) -> str:
     """Return how long rows take at a rate in requests a second."""
     if rate is None:
-        return f"{rows:,} rows, as fast as the service answers"
-    return (
-        f"{rows:,} rows take about {format_duration(rows / rate)} at {rate:g} a second"
-    )
+        return f"{count_rows(rows)}, as fast as the service answers"
+    take = "takes" if rows == 1 else "take"
+    time = format_duration(rows / rate)
+    return f"{count_rows(rows)} {take} about {time} at {rate:g} a second"
 
 
 def _where(source: str, row_number: int) -> str:

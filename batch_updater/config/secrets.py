@@ -47,11 +47,17 @@ class Secrets:
         """Raise a UsageError that names the variables of those that are missing."""
         missing = [VARIABLES[name] for name in names if not getattr(self, name)]
         if missing:
-            there = ", ".join(VARIABLES[n] for n in names if getattr(self, n))
+            there = [VARIABLES[name] for name in names if getattr(self, name)]
+            though = f", though {_are(there)}" if there else ""
             raise UsageError(
-                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
-                + (f", though {there} is" if there else "")
+                f"{_are(missing)} not set{though}",
+                hint="They are of use together only: set all of them, or none.",
             )
+
+
+def _are(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last} are" if first else f"{last} is"
 
 
 VARIABLES: Mapping[str, str] = {

@@ -13,7 +13,7 @@ from batch_updater.frs.sending import TryAgain
 
 Answer = TypeVar("Answer")
 
-_LATER = "Try again later with resume; what was sent is recorded."
+_LATER = "Try again later; what was sent is recorded."
 
 
 class Renewable(Protocol):

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import ipaddress
 import math
 import os
@@ -27,7 +28,6 @@ from batch_updater.emulator.tls import TlsError
 
 VARIABLE = "BATCH_UPDATER_EMULATOR_"
 TOKEN_VARIABLE = f"{VARIABLE}TOKEN"
-PROJECT_VARIABLE = f"{VARIABLE}PROJECT_ID"
 # Settings that come from the environment alone: secrets are never flags.
 FROM_ENVIRONMENT = (
     *("token", "project_id", "ak", "sk"),
@@ -59,8 +59,10 @@ def serve(
         return _refuse(problem)
     try:
         asyncio.run(_until_signal(emulator, namespace.port_file))
-    except (DataError, TlsError, OSError) as problem:
+    except (DataError, TlsError) as problem:
         return _refuse(problem)
+    except OSError as problem:
+        return _refuse(_taken(problem, namespace.port) or problem)
     return 0
 
 
@@ -149,9 +151,9 @@ def welcome(emulator: Emulator) -> str:
     chosen = emulator.token != DEFAULT_TOKEN
     token = f"${TOKEN_VARIABLE}" if chosen else DEFAULT_TOKEN
     return (
-        f"FRS emulator listens on {url} ; try: BATCH_UPDATER_TOKEN={token} "
-        f"batch-updater run INPUT --endpoint {url} --project-id {project} "
-        f"--face-set NAME ; own credentials: {TOKEN_VARIABLE}, {PROJECT_VARIABLE}"
+        f"FRS emulator listens on {url} ; try: "
+        f"BATCH_UPDATER_TOKEN={token} batch-updater doctor --endpoint {url} "
+        f"--project-id {project}"
     )
 
 
@@ -165,6 +167,12 @@ def _projects(given: list[tuple[str, str]]) -> dict[str, str]:
 def _refuse(problem: Exception) -> int:
     sys.stderr.write(f"emulator: {problem}\n")
     return USAGE_ERROR
+
+
+def _taken(problem: OSError, port: int) -> ValueError | None:
+    if problem.errno != errno.EADDRINUSE:
+        return None
+    return ValueError(f"port {port} is in use; --port 0 takes a free one")
 
 
 async def _until_signal(emulator: Emulator, port_file: Path | None) -> None:
@@ -198,7 +206,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     add("--script", type=Path, metavar="FILE", help="planned faults, TOML [[fault]]")
     add("--tls-cert", type=Path, metavar="FILE", help="PEM; speaks https")
     add("--tls-key", type=Path, metavar="FILE", help="PEM, without a passphrase")
-    shift = "shifts its clock, as 20m or =-20m"
+    shift = "sets its clock wrong, as =20m or =-20m"
     add("--clock-offset", type=offset, default=0.0, metavar="TIME", help=shift)
     add("--latency", type=duration, default=0.03, metavar="TIME", help="default 30ms")
     add("--jitter", type=duration, default=0.003, metavar="TIME", help="default 3ms")

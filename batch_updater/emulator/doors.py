@@ -43,7 +43,7 @@ async def open_door(service: Service, request: web.BaseRequest) -> web.Response:
         return _json(404, {"error": str(missing.args[0])})
     except ValueError as problem:
         return _json(400, {"error": str(problem)})
-    return _json(404, {"error": f"no such door; GET {[*LOOKS]}, POST {[*ACTS]}"})
+    return _json(404, {"error": f"no such door; {_doors()}"})
 
 
 def summary(service: Service) -> Json:
@@ -178,6 +178,10 @@ async def _body(request: web.BaseRequest) -> Json:
     if not isinstance(content, dict):
         raise DoorError("the body must be a JSON object")
     return content
+
+
+def _doors() -> str:
+    return f"GET {', '.join(LOOKS)}; POST {', '.join(ACTS)}"
 
 
 def _json(status: int, content: Json) -> web.Response:

@@ -154,7 +154,7 @@ def _check_clock(settings: EmulatorSettings) -> None:
 
 def _check_pairs(settings: EmulatorSettings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise ValueError("tls_cert and tls_key belong together: give both")
+        raise ValueError("a TLS certificate and its key belong together: give both")
     if settings.ratelimit_headers and settings.gateway_quota is None:
         raise ValueError("ratelimit_headers tell of a gateway_quota: give one")
     if DEFAULT_PROJECT in settings.projects:

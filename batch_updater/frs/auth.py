@@ -248,11 +248,14 @@ class Auth:
         return min(LOOK_EVERY, max(0.0, self._renew_at - self._clock()))
 
 
+_FILE_HINT = "--token-file names a file that holds the token and nothing else."
+
+
 def read_token(path: Path) -> Token:
     """Return the token in a file; UsageError names the file, never its content."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"token file {path}: {reason}") from None
-    return Token(check_secret(text, f"token file {path}"))
+        raise UsageError(f"token file {path}: {reason}", hint=_FILE_HINT) from None
+    return Token(check_secret(text, f"the file {path}"))

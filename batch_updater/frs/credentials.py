@@ -116,7 +116,9 @@ def check_secret(text: str, where: str, what: str = "token") -> str:
     """Return a secret without surrounding space, if it can stand in a header."""
     secret = text.strip()
     if not secret:
-        raise UsageError(f"the {what} in {where} is empty")
+        raise UsageError(
+            f"the {what} in {where} is empty", hint=f"Put the {what} there."
+        )
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise UsageError(
             f"the {what} in {where} has characters that no {what} has",

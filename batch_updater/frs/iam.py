@@ -109,7 +109,7 @@ async def find_project(
     reply = await send("GET", url, headers, limit=_ANSWER_LIMIT)
     if reply.status != 200:
         hint = "Give --project-id ID, so that IAM need not be asked."
-        raise trouble(reply, f"IAM at {endpoint}", hint)
+        raise trouble(reply, f"IAM at {endpoint}", hint, always=True)
     return _only_project(reply, endpoint, region)
 
 
@@ -130,14 +130,23 @@ def _only_project(reply: Reply, endpoint: str, region: str) -> str:
     )
 
 
-def trouble(reply: Reply, where: str, hint: str) -> RunRefused | TryAgain:
-    """Return what to raise for an answer that is no success."""
+def trouble(
+    reply: Reply, where: str, hint: str, *, always: bool = False
+) -> RunRefused | TryAgain:
+    """
+    Return what to raise for an answer that is no success.
+
+    Args:
+        hint: what to do about a code that has no remedy here.
+        always: whether it helps with those that have one, too.
+    """
     judgement = judge_error(reply)
     said = f"{where}: {_describe(judgement)}"
     if judgement.verdict in {Verdict.RETRY, Verdict.THROTTLED}:
         return TryAgain(said, reply.retry_after)
     remark = clock_remark(judgement, reply, datetime.now(UTC))
-    return RunRefused(said, hint=f"{_hint(judgement, hint)} {remark}".rstrip())
+    advice = _advice(judgement, hint, always=always)
+    return RunRefused(said, hint=f"{advice} {remark}".rstrip())
 
 
 def _describe(judgement: Judgement) -> str:
@@ -146,11 +155,12 @@ def _describe(judgement: Judgement) -> str:
     return f"{judgement.code}: {judgement.message}".rstrip(": ") + meaning
 
 
-def _hint(judgement: Judgement, fallback: str) -> str:
+def _advice(judgement: Judgement, hint: str, *, always: bool) -> str:
     entry = judgement.entry
     if entry is None or judgement.code.startswith("HTTP."):  # those speak of FRS
-        return fallback
-    return f"{entry.remedy[0].upper()}{entry.remedy[1:]}. {fallback}"
+        return hint
+    remedy = f"{entry.remedy[0].upper()}{entry.remedy[1:]}."
+    return f"{remedy} {hint}" if always else remedy
 
 
 def _no_iam(reply: Reply, endpoint: str) -> RunRefused:

@@ -76,7 +76,7 @@ def _refused(reply: Reply, endpoint: str) -> RunRefused | TryAgain:
     where = f"the metadata service at {endpoint}"
     if reply.status is None:  # nobody listens: this is no cloud server
         return RunRefused(f"{where}: {reply.detail}", hint=_HINT)
-    return trouble(reply, where, _HINT)
+    return trouble(reply, where, _HINT, always=True)
 
 
 def _read_key(reply: Reply, endpoint: str) -> Issued:

@@ -1,5 +1,6 @@
 """The SDK's credentials file, ~/.huaweicloud/credentials (facts page, section 5.5)."""
 
+from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from batch_updater.frs.signing import AccessKey
 
 CREDENTIALS_FILE = Path("~/.huaweicloud/credentials")
 _SECTION = "basic"
+_FORM = "It needs a line [basic], then lines such as ak = ... and sk = ..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,18 @@ def read_profile(path: Path) -> KeyProfile:
     try:
         parser.read_string(path.read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"credentials file {path}: {error.strerror}") from None
+        said = f"credentials file {path}: {error.strerror}"
+        raise UsageError(said, hint=_FORM) from None
     except (Error, UnicodeDecodeError):  # their texts quote lines, secrets included
-        raise UsageError(
-            f"credentials file {path} is not in INI form",
-            hint="It needs a line [basic], then lines such as ak = ... and sk = ...",
-        ) from None
-    said = dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
+        said = f"credentials file {path} is not in INI form, in UTF-8"
+        raise UsageError(said, hint=_FORM) from None
+    if not parser.has_section(_SECTION):
+        said = f"credentials file {path} has no section [{_SECTION}]"
+        raise UsageError(said, hint=_FORM)
+    return _profile(path, parser[_SECTION])
+
+
+def _profile(path: Path, said: Mapping[str, str]) -> KeyProfile:
     key = AccessKey(
         check_secret(said.get("ak", ""), f"{path} [{_SECTION}] ak", "access key"),
         check_secret(said.get("sk", ""), f"{path} [{_SECTION}] sk", "secret key"),

@@ -1,6 +1,7 @@
 """The one door to the network: a request goes out, a Reply comes back, always."""
 
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -104,7 +105,7 @@ class Transport:
             ) as response:
                 return self._without_secrets(await _read_reply(response, keep, limit))
         except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
-            return _reply_of_trouble(error)
+            return _reply_of_trouble(error, proxied=route.proxy is not None)
 
     def _route(self, url: URL) -> _Route:
         target = (url.scheme, url.host_port_subcomponent or "")
@@ -203,14 +204,41 @@ _TROUBLES: tuple[tuple[type[Exception], str], ...] = (
 _MAY_HAVE_ARRIVED = frozenset({"timeout", "reset"})
 
 
-def _reply_of_trouble(error: Exception) -> Reply:
-    name, detail = _name_trouble(error), str(error) or type(error).__name__
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        detail = f"the proxy answered {error.status} {error.message}".strip()
-    if name == "timeout":
-        detail = "no answer within --timeout"
+def _reply_of_trouble(error: Exception, *, proxied: bool) -> Reply:
+    name = _name_trouble(error)
+    if name == "dns" and proxied:  # the endpoint's name is the proxy's affair
+        name = "proxy"
+    detail = "no answer within --timeout" if name == "timeout" else _tell(error)
     sent = name in _MAY_HAVE_ARRIVED
     return Reply(None, error=name, detail=_clean(detail), sent=sent)
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {error.message}".strip()
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = _reason(_cause(error), named=isinstance(error, _NAMES))
+        return f"cannot connect to {error.host} port {error.port}: {why}"
+    return str(error) or type(error).__name__
+
+
+_NAMES = aiohttp.ClientConnectorDNSError  # its numbers are not those of errno
+
+
+def _reason(cause: Exception, *, named: bool) -> str:
+    """Return what went wrong without the names and numbers of the layers below."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message.rstrip(".")
+    if isinstance(cause, ssl.SSLError) and cause.reason:
+        return cause.reason.replace("_", " ").lower()
+    if isinstance(cause, OSError) and cause.errno and not named:
+        return os.strerror(cause.errno)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+def _cause(error: Exception) -> Exception:
+    inner: Exception = getattr(error, "certificate_error", None) or error
+    return getattr(inner, "os_error", None) or inner
 
 
 def _name_trouble(error: Exception) -> str:
@@ -240,11 +268,10 @@ def _proxy_trouble(status: int) -> str:
 
 
 def _tls_trouble(error: Exception) -> str:
-    inner: Exception = getattr(error, "certificate_error", None) or error
-    inner = getattr(inner, "os_error", None) or inner
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return _BY_VERIFY_CODE.get(inner.verify_code, "tls")
-    return "no_tls" if isinstance(inner, ssl.SSLError) else "tls"
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(cause.verify_code, "tls")
+    return "no_tls" if isinstance(cause, ssl.SSLError) else "tls"
 
 
 def make_ssl_context(ca_cert: Path | None) -> ssl.SSLContext:

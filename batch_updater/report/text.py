@@ -17,7 +17,7 @@ def render_summary(summary: Summary) -> str:
 def _lines(summary: Summary) -> Iterator[str]:
     yield f"face set    {summary.face_set_name}"
     yield f"run         {summary.run_dir}"
-    yield f"read        {summary.read:,} rows"
+    yield f"read        {count_rows(summary.read)}"
     for outcome, count in summary.outcomes.items():
         if count or outcome in {summary.wanted, "failed"}:
             yield f"{outcome:<12}{count:,}"
@@ -49,7 +49,9 @@ def _speed_lines(summary: Summary) -> Iterator[str]:
         return
     share = 100 * summary.throttled / summary.attempts
     throttled = f", {summary.throttled:,} throttled ({share:.1f} %)"
-    ambiguous = f", {summary.ambiguous:,} rows ambiguous" if summary.ambiguous else ""
+    ambiguous = (
+        f", {count_rows(summary.ambiguous)} ambiguous" if summary.ambiguous else ""
+    )
     yield (
         f"attempts    {summary.attempts:,} in {format_duration(summary.seconds)}"
         f"{throttled if summary.throttled else ''}{ambiguous}"
@@ -74,6 +76,11 @@ def _error_lines(error: ErrorCount) -> Iterator[str]:
     yield f"          first: {error.example}"
     if error.remedy:
         yield f"          do: {error.remedy}"
+
+
+def count_rows(rows: int) -> str:
+    """Return a number of rows in words: `1 row`, `3,000 rows`."""
+    return f"{rows:,} row" + ("" if rows == 1 else "s")
 
 
 def printable(text: str) -> str:

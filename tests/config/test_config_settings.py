@@ -437,9 +437,14 @@ async def test_the_way_that_is_asked_for(auth: str, kind: type) -> None:
     [
         ({"auth": ("aksk",)}, {TOKEN: CANARY}, "for --auth aksk"),
         ({"auth": ("token",)}, KEY, "for --auth token"),
-        ({"auth": ("password",)}, {}, "_IAM_DOMAIN and .*_IAM_PASSWORD are not set"),
+        ({"auth": ("password",)}, {}, "_IAM_USER and .*_IAM_PASSWORD are not set$"),
         ({}, {"HUAWEICLOUD_SDK_AK": CANARY}, "HUAWEICLOUD_SDK_SK is not set, though"),
         ({}, {"BATCH_UPDATER_IAM_PASSWORD": CANARY}, "_IAM_DOMAIN and .*_IAM_USER are"),
+        (
+            {},
+            {"BATCH_UPDATER_IAM_DOMAIN": "d", "BATCH_UPDATER_IAM_USER": "u"},
+            "not set, though BATCH_UPDATER_IAM_DOMAIN and BATCH_UPDATER_IAM_USER are$",
+        ),
         ({}, {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": "/nowhere"}, "/nowhere: No such"),
         ({"ca-cert": ("/nowhere",)}, {TOKEN: CANARY}, "--ca-cert /nowhere: No such"),
         ({"iam-endpoint": ("http://iam.example.com",)}, USER, "--iam-endpoint"),

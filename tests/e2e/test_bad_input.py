@@ -201,7 +201,7 @@ def test_bad_token_file(
         Path("token").write_text(content)
     ended = bench.run("faces.csv", "--token-file", "token")
     assert ended.code == 2
-    assert "token file token" in ended.err or "token in token file token" in ended.err
+    assert "token file token" in ended.err or "token in the file token" in ended.err
     assert "two" not in ended.err
     assert bench.emulator.witness.requests == 0
 

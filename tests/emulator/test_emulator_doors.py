@@ -284,7 +284,7 @@ async def test_no_such_door(session: ClientSession, door: str) -> None:
     """A door that does not exist says which ones do."""
     status, content = await look(session, door)
     assert status == 404
-    assert "witness" in content["error"]
+    assert "GET witness, updates, " in content["error"]
 
 
 async def test_doors_are_not_witnessed(

@@ -243,7 +243,7 @@ def test_bad_certificates(
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"tls_cert": Path("c")}, "tls_cert and tls_key belong together"),
+        ({"tls_cert": Path("c")}, "certificate and its key belong together"),
         ({"ratelimit_headers": True}, "ratelimit_headers tell of a gateway_quota"),
         ({"projects": {"cn-north-4": "p"}}, "projects must not name cn-north-4"),
         ({"iam_qps": 0}, "iam_qps must be at least 1"),

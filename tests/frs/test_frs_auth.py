@@ -231,8 +231,8 @@ def test_the_credentials_file_of_the_sdk(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (None, "No such file"),
-        (b"", "is empty"),
-        (b"[global]\nak=x\nsk=y", "is empty"),
+        (b"", "no section [basic]"),
+        (b"[global]\nak=x\nsk=y", "no section [basic]"),
         (f"[basic]\nsk={CANARY}".encode(), "access key"),
         (b"[basic]\nak=AK", "secret key"),
         (f"sk = {CANARY}".encode(), "INI form"),
@@ -253,6 +253,7 @@ def test_bad_credentials_files(
         read_profile(file)
     assert said in caught.value.message
     assert str(file) in caught.value.message
+    assert caught.value.hint
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
     assert CANARY not in shown
 

@@ -13,6 +13,7 @@ from batch_updater.frs.codes import (
     full_code,
     group_of,
 )
+from batch_updater.models import Verdict
 
 ENTRIES = [entry for group in GROUPS for entry in group.entries]
 
@@ -25,6 +26,14 @@ def test_every_entry_is_whole() -> None:
         assert not (entry.meaning + entry.remedy).endswith("."), entry
         assert all(s == 200 or 400 <= s < 600 for s in entry.statuses), entry
         assert entry.phrase == entry.phrase.lower(), entry
+
+
+def test_advice_holds_before_there_is_a_run() -> None:
+    """What stops a run is also told by doctor and before a run, where none can resume."""
+    stops = {Verdict.STOP_RUN, Verdict.RENEW_CREDENTIALS, Verdict.THROTTLED}
+    for entry in ENTRIES:
+        if entry.verdict in stops and entry.code != "TRANSPORT.CUT_OFF":
+            assert "resume" not in entry.remedy, entry
 
 
 def test_every_group_says_where_it_is_documented() -> None:

@@ -125,9 +125,15 @@ def nested(code: int, message: str) -> dict[str, object]:
     [
         (401, nested(401, "The username or password is wrong."), "wrong", "_PASSWORD"),
         (401, {"error_code": "IAM.0062", "error_msg": "x"}, "IAM.0062", "_PASSWORD"),
-        (401, {"error_code": "IAM.0061", "error_msg": "x"}, "locked", "IAM_USER"),
-        (403, {"error_code": "IAM.0082", "error_msg": "x"}, "IAM.0082", "_USER"),
-        (400, nested(400, "The request body is invalid"), "IAM.400", "_DOMAIN"),
+        (401, {"error_code": "IAM.0061", "error_msg": "x"}, "locked", "unlock"),
+        (
+            403,
+            {"error_code": "IAM.0082", "error_msg": "x"},
+            "IAM.0082",
+            "administrator",
+        ),
+        (400, nested(400, "The request body is invalid"), "IAM.400", "account"),
+        (404, nested(404, "No such project"), "IAM.404", "--project-id"),
         (404, b"<html>Not here</html>", "HTTP.404", "_DOMAIN"),
         (302, b"", "HTTP.302", ""),
         (200, TOKEN, "HTTP.200", ""),
@@ -137,12 +143,14 @@ def nested(code: int, message: str) -> dict[str, object]:
 async def test_a_refused_login(
     status: int, content: object, said: str, hint: str
 ) -> None:
-    """IAM's no ends the run with its own code, and says which settings to check."""
+    """IAM's no ends the run with its own code, and says once what to check."""
     with pytest.raises(RunRefused) as caught:
         await log_in(Wire(reply(status, content)), IAM, WHO, BY_REGION)
     assert said in caught.value.message
     assert IAM in caught.value.message
     assert hint in caught.value.hint
+    assert caught.value.hint.lower().count("check") <= 1
+    assert caught.value.hint.count("HUAWEI ID") <= 1
     assert CANARY not in caught.value.message + caught.value.hint
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench import FACE_SET, Bench, fault
 
 from batch_updater.doctor import Facts, State, examine
-from batch_updater.errors import RunRefused
+from batch_updater.errors import RunRefused, UsageError
 from batch_updater.models import Reply
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -127,6 +127,15 @@ def test_a_refused_sign_in_is_a_matter_of_credentials() -> None:
         "IAM says no | ask it nicely"
     )
     assert states(refused=refused, reply=None)["endpoint"] is State.UNKNOWN
+
+
+def test_a_project_that_cannot_be_found_is_no_fault_of_credentials() -> None:
+    """IAM was asked with them, so they hold; the service was not asked anything."""
+    refused = UsageError("IAM knows none", hint="say --project-id ID")
+    found = states(refused=refused, reply=None, face_set_name="staff")
+    assert found["credentials"] is State.OK
+    assert found["service"] is State.UNKNOWN
+    assert found["project"] is State.FAULT
 
 
 @pytest.mark.parametrize(

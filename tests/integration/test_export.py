@@ -201,7 +201,7 @@ def test_failed_ids_are_asked_again_by_resume(bench: Bench) -> None:
 
 
 def test_beyond_the_window(bench: Bench) -> None:
-    """Of a face set beyond the window the first 10,000 are written, and that is said."""
+    """The first 10,000 are written, that is said, and the next command spares them."""
     faces = [{"face_id": f"f{n:07d}"} for n in range(10_030)]
     bench.emulator.state.seed_faces(FACE_SET, faces)
     ended = export(bench, "--page", "3000")
@@ -211,7 +211,7 @@ def test_beyond_the_window(bench: Bench) -> None:
     assert "the face set holds 10,030 faces" in ended.out
     assert "exported    10,000\n" in ended.out
     assert f"next        batch-updater export {FACE_SET} " in ended.out
-    assert ended.out.splitlines()[-1].endswith("faces.csv")
+    assert ended.out.splitlines()[-1].endswith("--ids FILE --to OTHERS.csv")
     assert len(read(bench)) == 10_000
 
 
@@ -356,6 +356,26 @@ def test_wrong_usage(bench: Bench, arguments: tuple[str, ...], said: str) -> Non
     assert ended.code == 2
     assert said in ended.err
     assert asked(bench, LIST) == asked(bench, ONE) == 0
+
+
+def test_ids_may_be_named_twice(bench: Bench) -> None:
+    """A second --ids adds its files to those of the first."""
+    seed(bench, 3)
+    for n in (1, 2):
+        bench.write(f"ids{n}.csv", [{"face_id": face(n)}])
+    assert export(bench, "--ids", "ids1.csv", "--ids", "ids2.csv").code == 0
+
+    assert [row["face_id"] for row in read(bench)] == [face(1), face(2)]
+
+
+def test_a_face_set_must_be_named(bench: Bench) -> None:
+    """The advice is about this command, which has no --face-set."""
+    where = bench.target[: bench.target.index("--face-set")]
+    ended = bench.command("export", "-o", "faces.csv", *where)
+
+    assert ended.code == 2
+    assert "export FACE_SET -o FILE" in ended.err
+    assert "--face-set" not in ended.err
 
 
 def test_a_file_must_be_named(bench: Bench) -> None:

@@ -107,9 +107,9 @@ def test_retry_announces_what_it_sends(bench: Bench) -> None:
     fail(bench, 3)
     assert bench.run(source, "--rate", "1000").code == 1
     ended = bench.command("retry", "job", "--run-dir", "second", "--rate", "10")
-    assert "1 rows take about" in ended.err
+    assert "1 row takes about" in ended.err
     dry = bench.command("retry", "job", "--run-dir", "third", "--dry-run")
-    assert "1 rows would be sent" in dry.out
+    assert "1 row would be sent" in dry.out
     assert not bench.record("third").path.exists()
 
 

@@ -231,7 +231,8 @@ def test_print_config(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_UPDATER_CONCURRENCY", "8")
     monkeypatch.setenv("BATCH_UPDATER_TOKEN", "CANARY-token")
     flags = ("--profile", "night", "--timeout", "3s", "--print-config")
-    told = bench.command("run", "nowhere.csv", *flags)
+    project = ("--project-id", bench.emulator.project_id)
+    told = bench.command("run", "nowhere.csv", *flags, *project)
     assert told.code == 0
     lines = {line.split()[0]: line.split()[1:] for line in told.out.splitlines()}
     assert lines["rate"] == ["30", "batch-updater.toml", "[profile.night]"]
@@ -239,5 +240,6 @@ def test_print_config(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines["timeout"] == ["3s", "flag"]
     assert lines["max-attempts"] == ["6", "default"]
     assert lines["token"][0] == "***"
+    assert lines["project-id"] == [bench.emulator.project_id, "flag"]
     assert "CANARY" not in told.out + told.err
     assert bench.emulator.witness.requests == 0

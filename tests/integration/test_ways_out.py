@@ -113,6 +113,7 @@ def test_https_where_http_is_spoken(bench: Bench) -> None:
     ended = bench.run(bench.prepare(5), "--endpoint", url)
     assert ended.code == 3
     assert "TRANSPORT.NO_TLS" in ended.err
+    assert ": wrong version number (the endpoint" in ended.err
 
 
 def test_http_where_https_is_spoken(bench: Bench, authority: Authority) -> None:
@@ -120,8 +121,10 @@ def test_http_where_https_is_spoken(bench: Bench, authority: Authority) -> None:
     with https(bench, authority.certificate("127.0.0.1")) as here:
         url = here.emulator.url.replace("https:", "http:")
         ended = here.run(here.prepare(5), "--endpoint", url, "--max-attempts", "1")
-    assert ended.code == 3
+        told = here.command("doctor", *here.target, "--endpoint", url)
+    assert (ended.code, told.code) == (3, 3)
     assert "TRANSPORT.RESET" in ended.err
+    assert "If that port speaks TLS, write https://" in told.out
 
 
 def test_a_name_without_an_address(bench: Bench) -> None:
@@ -299,6 +302,31 @@ def test_a_proxy_that_is_not_there(
     assert "TRANSPORT.PROXY:" in ended.err
     assert "HTTPS_PROXY" in ended.err
     assert_unseen(bench, ended.err)
+
+
+def test_a_proxy_without_an_address(bench: Bench) -> None:
+    """A name that leads to no proxy is the proxy's fault, not the endpoint's."""
+    ended = bench.command("doctor", *bench.target, "--proxy", "http://proxy.invalid")
+    assert ended.code == 3
+    assert "TRANSPORT.PROXY:" in ended.out
+    assert "proxy.invalid port 80" in ended.out
+
+
+def test_doctor_names_the_proxy(bench: Bench, tmp_path: Path) -> None:
+    """Who wonders which way was taken reads it in the endpoint's line."""
+    with tinyproxy(tmp_path / "proxy.conf") as open_proxy:
+        ended = bench.command("doctor", *bench.target, "--proxy", open_proxy.url)
+    assert ended.code == 0, ended
+    assert f" through {open_proxy.url}\n" in ended.out
+
+
+def test_what_went_wrong_below(bench: Bench) -> None:
+    """A refused connection is told in the system's words, without those of aiohttp."""
+    url = "http://127.0.0.1:1"
+    ended = bench.command("doctor", *bench.target, "--endpoint", url)
+    assert ended.code == 3
+    said = "TRANSPORT.CONNECT: cannot connect to 127.0.0.1 port 1: Connection refused ("
+    assert said in ended.out
 
 
 def test_a_proxy_of_another_kind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

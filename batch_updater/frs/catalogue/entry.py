@@ -58,8 +58,8 @@ class Group:
 FIX_INPUT = "mend these rows in the input and run them again"
 REPORT = "report it: this tool should never send such a request"
 NOT_FOR_UPDATES = "not expected from an update; keep the request id for support"
-TRY_LATER = "send the failed rows again later with retry"
+TRY_LATER = "try again later: retry sends the failed rows"
 CHECK_TARGET = "check --region or --endpoint, --project-id and --face-set"
 GRANT = "grant the user FRS access"
 CHECK_KEY = "check the access key and its secret"
-NEW_TOKEN = "get a new token of this region and project, then resume"  # noqa: S105
+NEW_TOKEN = "get a new token of this region and project"  # noqa: S105

@@ -25,7 +25,7 @@ from batch_updater.frs.catalogue.entry import (
 _ACCESS_LIST = "check the network access list"
 _FAILED = "the gateway failed inside"
 _DETAILS = "signing guide (devg-apisign), incorrect IAM authentication information"
-_LOCKED = "wait five minutes with every program that uses this key, then resume"
+_LOCKED = "wait five minutes with every program that uses this key"
 
 _ROUTING = (
     ErrorCode("0101", (404,), STOP, "the gateway knows no such API", CHECK_TARGET),
@@ -128,7 +128,7 @@ _DETAILS_OF_0301 = (
         (401,),
         RENEW,
         "the temporary key has expired, or the clock is off",
-        "get new temporary keys, check this machine's clock, then resume",
+        "get new temporary keys, and check this machine's clock",
         "signature expired",
         _DETAILS,
     ),
@@ -183,7 +183,7 @@ _CREDENTIALS = (
         (401,),
         RENEW,
         "the token must be renewed, or belongs to another region",
-        "get a new token of this region, then resume",
+        "get a new token of this region",
     ),
     ErrorCode(
         "0308",

@@ -7,7 +7,6 @@ which stands here as IAM.401.
 
 from batch_updater.frs.catalogue.entry import (
     CHECK_KEY,
-    CHECK_TARGET,
     GRANT,
     NEW_TOKEN,
     RENEW,
@@ -22,9 +21,11 @@ from batch_updater.frs.catalogue.entry import (
 _PAGE = "IAM API page iam_30_0001, getting a token"
 _KEY_OWNER = "have an administrator look at the key's user in IAM"
 _NEW_KEY = "create a new access key in IAM"
+_CHECK_PROJECT = "check --region and --project-id"
 _CHECK_LOGIN = (
-    "check account, user and password, or the key; an account upgraded to a HUAWEI ID needs an "
-    "IAM user, and repeated attempts lock the account"
+    "check BATCH_UPDATER_IAM_DOMAIN, _IAM_USER and _IAM_PASSWORD, or the access key; "
+    "do not try often: IAM locks the account; an account that was upgraded to a HUAWEI "
+    "ID needs an IAM user of its own"
 )
 
 IAM = Group(
@@ -56,7 +57,7 @@ IAM = Group(
             (404,),
             STOP,
             "IAM does not know what was asked for",
-            CHECK_TARGET,
+            _CHECK_PROJECT,
             source=_PAGE,
         ),
         ErrorCode(
@@ -64,7 +65,7 @@ IAM = Group(
             (429,),
             SLOW,
             "too many requests to IAM",
-            "wait, then resume",
+            "wait, then try again",
             source=_PAGE,
         ),
         ErrorCode(
@@ -84,18 +85,18 @@ IAM = Group(
             (404,),
             STOP,
             "IAM does not know what was asked for",
-            CHECK_TARGET,
+            _CHECK_PROJECT,
         ),
         ErrorCode("IAM.0006", (500,), RETRY, "IAM failed inside", TRY_LATER),
         ErrorCode(
-            "IAM.0012", (429,), SLOW, "too many requests to IAM", "wait, then resume"
+            "IAM.0012", (429,), SLOW, "too many requests to IAM", "wait, then try again"
         ),
         ErrorCode(
             "IAM.0061",
             (401,),
             STOP,
             "the account is locked",
-            "wait or have it unlocked, then resume",
+            "wait, or have an administrator unlock it",
         ),
         ErrorCode("IAM.0062", (401,), STOP, "the password is wrong", _CHECK_LOGIN),
         ErrorCode("IAM.0066", (401,), RENEW, "the token has expired", NEW_TOKEN),
@@ -122,7 +123,7 @@ IAM = Group(
             (400,),
             STOP,
             "the security token has expired",
-            "get new temporary keys, then resume",
+            "get new temporary keys",
         ),
         ErrorCode(
             "IAM.1109",

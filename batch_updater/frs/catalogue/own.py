@@ -31,7 +31,7 @@ _TRANSPORT = (
         (),
         RETRY,
         "the endpoint could not be reached",
-        "check the network and --endpoint, then send the failed rows with retry",
+        "check the network, --endpoint and whether a proxy leads there",
     ),
     ErrorCode(
         "TRANSPORT.DNS",
@@ -148,9 +148,7 @@ _HTTP = (
         _PROXY_LOGIN,
     ),
     ErrorCode("HTTP.408", (408,), RETRY, "the request took too long", TRY_LATER),
-    ErrorCode(
-        "HTTP.429", (429,), SLOW, "too many requests", "lower --rate, then resume"
-    ),
+    ErrorCode("HTTP.429", (429,), SLOW, "too many requests", "lower --rate"),
     ErrorCode("HTTP.4xx", (), ROW, "refused without a code", _NO_CODE),
     ErrorCode("HTTP.5xx", (), RETRY, "a server failed", TRY_LATER),
 )

@@ -31,7 +31,7 @@ _COMMON = (
         (403, 400),
         RENEW,
         "the token is wrong or has expired",
-        "get a new token (they live 24 hours) and resume",
+        "get a new token (they live 24 hours)",
     ),
     ErrorCode("FRS.0010", (400,), STOP, "a request header is missing or empty", REPORT),
     ErrorCode("FRS.0011", (400,), ROW, "a parameter is missing", FIX_INPUT),
@@ -89,7 +89,7 @@ _COMMON = (
         (),
         STOP,
         "the account is frozen",
-        "settle the account's arrears, then resume",
+        "settle the account's arrears",
         source="a sample on FRS API page 0045",
     ),
     ErrorCode(
@@ -97,7 +97,7 @@ _COMMON = (
         (400,),
         STOP,
         "the account could not be updated",
-        "check the account in the console, then resume",
+        "check the account in the console",
     ),
 )
 
