@@ -276,7 +276,7 @@ def _capacity(facts: Facts, name: str) -> Finding:
     if facts.face_set is None:
         return Finding(name, State.UNKNOWN, _NOT_YET)
     number, capacity = facts.face_set.face_number, facts.face_set.capacity
-    said = f"{number:,} faces of {capacity:,}, room for {capacity - number:,}"
+    said = f"{number:,} of {capacity:,} faces, room for {capacity - number:,}"
     return Finding(name, State.OK, said)
 
 

@@ -51,7 +51,7 @@ def test_all_is_well(bench: Bench) -> None:
     ]
     assert "token of BATCH_UPDATER_TOKEN: accepted" in ended.out
     assert "age:integer, team:string" in ended.out
-    assert "3 faces of 100,000, room for 99,997" in ended.out
+    assert "3 of 100,000 faces, room for 99,997" in ended.out
     assert bench.emulator.witness.requests == 1
     assert bench.emulator.token not in ended.out + ended.err
 
