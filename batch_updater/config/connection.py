@@ -11,6 +11,7 @@ from batch_updater.config.settings import Resolved, Settings
 from batch_updater.config.sign_in import Ways, find_profile
 from batch_updater.errors import UsageError
 from batch_updater.frs.auth import Source
+from batch_updater.frs.credentials import is_project_id
 from batch_updater.frs.endpoints import (
     check_endpoint,
     endpoint_of_region,
@@ -65,6 +66,11 @@ def make_connection(resolved: Resolved) -> Connection:
     region = settings.region or region_of_endpoint(endpoint) or ""
     iam = _iam_endpoint(settings, profile, region, endpoint)
     project_id = settings.project_id or (profile.project_id if profile else "")
+    if project_id and not is_project_id(project_id):
+        raise UsageError(
+            "the project's id has characters that no id has, or is too long",
+            hint="It stands in the console under My Credentials: 32 letters and digits.",
+        )
     if not project_id and not (region and iam):
         raise UsageError(
             "no project is given",

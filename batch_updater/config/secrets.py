@@ -66,7 +66,21 @@ VARIABLES: Mapping[str, str] = {
 
 
 def read_secrets(environ: Mapping[str, str]) -> Secrets:
-    """Return what the environment tells; an empty variable is not set."""
+    """
+    Return what the environment tells; an empty variable is not set.
+
+    Raises:
+        UsageError: a variable holds bytes that are no text.
+    """
     return Secrets(
-        **{name: environ.get(variable, "") for name, variable in VARIABLES.items()}
+        **{name: _text(environ, variable) for name, variable in VARIABLES.items()}
     )
+
+
+def _text(environ: Mapping[str, str], variable: str) -> str:
+    said = environ.get(variable, "")
+    try:
+        said.encode()
+    except UnicodeEncodeError:  # its own text would show some of it
+        raise UsageError(f"{variable} is not UTF-8 text") from None
+    return said

@@ -7,9 +7,16 @@ from pathlib import Path
 from batch_updater.config.secrets import TOKEN_VARIABLE, Secrets
 from batch_updater.errors import UsageError
 from batch_updater.frs.auth import Given, InFile, Login, Machine, Source, read_token
-from batch_updater.frs.credentials import Password, SigningKey, Token, check_secret
+from batch_updater.frs.credentials import (
+    Password,
+    SigningKey,
+    Token,
+    check_optional,
+    check_secret,
+)
 from batch_updater.frs.iam import Scope
 from batch_updater.frs.profiles import CREDENTIALS_FILE, KeyProfile, read_profile
+from batch_updater.frs.secret_files import find_file
 from batch_updater.frs.signing import AccessKey
 
 CREDENTIALS_VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
@@ -88,7 +95,9 @@ class Ways:
         key = AccessKey(
             check_secret(said.access_key, "HUAWEICLOUD_SDK_AK", "access key"),
             check_secret(said.secret_key, "HUAWEICLOUD_SDK_SK", "secret key"),
-            said.security_token.strip(),
+            check_optional(
+                said.security_token, "HUAWEICLOUD_SDK_SECURITY_TOKEN", "security token"
+            ),
         )
         return Given(SigningKey(key), "HUAWEICLOUD_SDK_AK")
 
@@ -124,7 +133,5 @@ def find_profile(environ: Mapping[str, str]) -> tuple[Path, KeyProfile] | None:
         UsageError: it cannot be read, or is named and not there.
     """
     named = environ.get(CREDENTIALS_VARIABLE)
-    path = Path(named or CREDENTIALS_FILE).expanduser()
-    if not named and not path.exists():
-        return None
-    return path, read_profile(path)
+    path = find_file(named, CREDENTIALS_FILE, CREDENTIALS_VARIABLE)
+    return (path, read_profile(path)) if path else None

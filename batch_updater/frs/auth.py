@@ -20,6 +20,7 @@ from batch_updater.frs.credentials import (
 )
 from batch_updater.frs.iam import Scope, log_in
 from batch_updater.frs.metadata import fetch_key
+from batch_updater.frs.secret_files import read_secret_file
 from batch_updater.frs.sending import Send
 
 LOOK_EVERY = 5.0  # seconds between two looks at a file
@@ -253,9 +254,5 @@ _FILE_HINT = "--token-file names a file that holds the token and nothing else."
 
 def read_token(path: Path) -> Token:
     """Return the token in a file; UsageError names the file, never its content."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"token file {path}: {reason}", hint=_FILE_HINT) from None
+    text = read_secret_file(path, "token file", hint=_FILE_HINT)
     return Token(check_secret(text, f"the file {path}"))

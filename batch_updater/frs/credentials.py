@@ -1,5 +1,6 @@
 """Who we are to the service: credentials as values, and the headers they make."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from batch_updater.errors import UsageError
 from batch_updater.frs.signing import AccessKey, Unsigned, sign
 
 _CONTENT = {"Content-Type": "application/json"}
+_LONGEST_PROJECT_ID = 64  # characters; those of the documents have 32
 
 
 class Credential(Protocol):
@@ -119,9 +121,24 @@ def check_secret(text: str, where: str, what: str = "token") -> str:
         raise UsageError(
             f"the {what} in {where} is empty", hint=f"Put the {what} there."
         )
-    if not secret.isascii() or not secret.isprintable() or " " in secret:
+    if not is_sendable(secret):
         raise UsageError(
             f"the {what} in {where} has characters that no {what} has",
             hint="It must stand there bare, on one line, without quotes.",
         )
     return secret
+
+
+def check_optional(text: str, where: str, what: str) -> str:
+    """Return a secret that need not be there, as check_secret does."""
+    return check_secret(text, where, what) if text.strip() else ""
+
+
+def is_sendable(text: object) -> bool:
+    """Return whether something is text that can stand in a header as one word."""
+    return isinstance(text, str) and re.fullmatch("[!-~]+", text) is not None
+
+
+def is_project_id(text: object) -> bool:
+    """Return whether something can be a project's id, in a path and in a header."""
+    return is_sendable(text) and len(str(text)) <= _LONGEST_PROJECT_ID

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from batch_updater.errors import UsageError
+from batch_updater.frs.secret_files import find_file, read_secret_file
 
 REGIONS = (
     "cn-north-4",
@@ -96,9 +97,20 @@ def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is none
+        url.encode()
     except ValueError:
         return None
-    return None if any(c.isspace() for c in url) else parts
+    whole = url.isprintable() and " " not in url and is_host(parts.hostname or "")
+    return parts if whole else None
+
+
+def is_host(host: str) -> bool:
+    """Return whether a name server could be asked for a host: no label is too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -121,13 +133,10 @@ def is_link_local(host: str) -> bool:
 
 def _regions_of_file(environ: Mapping[str, str]) -> dict[str, str]:
     named = environ.get(REGIONS_FILE_VARIABLE)
-    path = Path(named or REGIONS_FILE).expanduser()
-    if not named and not path.exists():
+    path = find_file(named, REGIONS_FILE, REGIONS_FILE_VARIABLE)
+    if path is None:
         return {}
-    try:
-        content = _load_yaml(path)
-    except OSError as error:
-        raise UsageError(f"regions file {path}: {error.strerror}") from None
+    content = _load_yaml(path)
     listed = content.get("FRS") if isinstance(content, dict) else None
     return dict(filter(None, map(_region, listed if isinstance(listed, list) else [])))
 
@@ -141,7 +150,7 @@ def _region(entry: object) -> tuple[str, str] | None:
 
 
 def _load_yaml(path: Path) -> Any:
-    text = path.read_text("utf-8")
+    text = read_secret_file(path, "regions file")
     try:
         yaml = import_module("yaml")
     except ImportError:
@@ -151,5 +160,5 @@ def _load_yaml(path: Path) -> Any:
         ) from None
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise UsageError(f"regions file {path} is no YAML") from None

@@ -10,7 +10,14 @@ import orjson
 from yarl import URL
 
 from batch_updater.errors import RunRefused, UsageError
-from batch_updater.frs.credentials import Credential, Issued, Password, Token
+from batch_updater.frs.credentials import (
+    Credential,
+    Issued,
+    Password,
+    Token,
+    is_project_id,
+    is_sendable,
+)
 from batch_updater.frs.protocol import excerpt, parse_date, read_json
 from batch_updater.frs.sending import Send, TryAgain
 from batch_updater.frs.verdicts import Judgement, clock_remark, judge_error
@@ -18,6 +25,7 @@ from batch_updater.models import Reply, Verdict
 
 _TOKEN_HEADER = "X-Subject-Token"  # noqa: S105  (a header's name)
 _ANSWER_LIMIT = 1 << 20  # a token's roles and catalogue take several hundred KB
+_EXAMPLES = 10
 _JSON = {"Content-Type": "application/json;charset=utf8"}
 _LOGIN = (
     "Check BATCH_UPDATER_IAM_DOMAIN, BATCH_UPDATER_IAM_USER and "
@@ -57,7 +65,7 @@ async def log_in(send: Send, endpoint: str, password: Password, scope: Scope) ->
     [token] = reply.kept
     answer = read_json(reply.body)
     told = answer.get("token") if isinstance(answer, dict) else None
-    if not token or not isinstance(told, dict):
+    if not is_sendable(token) or not isinstance(told, dict):
         raise _no_iam(reply, endpoint)
     return Issued(Token(token), _life_of(told, reply.date), _project_of(told))
 
@@ -81,7 +89,8 @@ def _life_of(token: Mapping[str, Any], date: str) -> float | None:
 
 def _project_of(token: Mapping[str, Any]) -> str:
     project = token.get("project")
-    return str(project.get("id") or "") if isinstance(project, dict) else ""
+    found = project.get("id") if isinstance(project, dict) else None
+    return str(found) if is_project_id(found) else ""
 
 
 def parse_moment(text: object) -> datetime | None:
@@ -118,12 +127,13 @@ def _only_project(reply: Reply, endpoint: str, region: str) -> str:
     projects = answer.get("projects") if isinstance(answer, dict) else None
     if not isinstance(projects, list):
         raise _no_iam(reply, endpoint)
-    ids = [
-        each["id"] for each in projects if isinstance(each, Mapping) and "id" in each
-    ]
+    told = [each.get("id") for each in projects if isinstance(each, Mapping)]
+    ids = list(filter(is_project_id, told))
     if len(ids) == 1:
         return str(ids[0])
-    found = ", ".join(map(str, ids)) or "none"
+    found = ", ".join(map(str, ids[:_EXAMPLES])) or "none"
+    if len(ids) > _EXAMPLES:
+        found += f" and {len(ids) - _EXAMPLES} more"
     raise UsageError(
         f"the project of region {region!r} cannot be told: IAM knows {found}",
         hint="Say which one with --project-id ID.",

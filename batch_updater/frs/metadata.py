@@ -7,7 +7,7 @@ from functools import partial
 from yarl import URL
 
 from batch_updater.errors import RunRefused
-from batch_updater.frs.credentials import Issued, SigningKey
+from batch_updater.frs.credentials import Issued, SigningKey, is_sendable
 from batch_updater.frs.iam import parse_moment, trouble
 from batch_updater.frs.protocol import parse_date, read_json
 from batch_updater.frs.sending import Send, TryAgain
@@ -58,7 +58,10 @@ async def _open_session(ask: Ask, endpoint: str) -> str:
         return ""
     if reply.status != 200:
         raise _refused(reply, endpoint)
-    return reply.body.decode("ascii", "replace").strip()
+    session = reply.body.decode("ascii", "replace").strip()
+    if not is_sendable(session):
+        raise RunRefused(f"{_name(endpoint)} gave no session", hint=_HINT)
+    return session
 
 
 async def _ask(
@@ -72,8 +75,12 @@ async def _ask(
         return Reply(None, error="timeout", detail=said)
 
 
+def _name(endpoint: str) -> str:
+    return f"the metadata service at {endpoint}"
+
+
 def _refused(reply: Reply, endpoint: str) -> RunRefused | TryAgain:
-    where = f"the metadata service at {endpoint}"
+    where = _name(endpoint)
     if reply.status is None:  # nobody listens: this is no cloud server
         return RunRefused(f"{where}: {reply.detail}", hint=_HINT)
     return trouble(reply, where, _HINT, always=True)
@@ -83,11 +90,10 @@ def _read_key(reply: Reply, endpoint: str) -> Issued:
     answer = read_json(reply.body)
     said = answer.get("credential") if isinstance(answer, dict) else None
     found = said if isinstance(said, dict) else {}
-    try:
-        key = AccessKey(found["access"], found["secret"], found["securitytoken"])
-    except KeyError:
-        where = f"the metadata service at {endpoint}"
-        raise RunRefused(f"{where} gave no key", hint=_HINT) from None
+    parts = [found.get(name) for name in ("access", "secret", "securitytoken")]
+    if not all(map(is_sendable, parts)):
+        raise RunRefused(f"{_name(endpoint)} gave no key", hint=_HINT)
+    key = AccessKey(*map(str, parts))
     ends, now = parse_moment(found.get("expires_at")), parse_date(reply.date)
     life = (ends - now).total_seconds() - _DATE_DROPS if ends and now else None
     return Issued(SigningKey(key), life)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_updater.errors import UsageError
-from batch_updater.frs.credentials import SigningKey, check_secret
+from batch_updater.frs.credentials import SigningKey, check_optional, check_secret
+from batch_updater.frs.secret_files import read_secret_file
 from batch_updater.frs.signing import AccessKey
 
 CREDENTIALS_FILE = Path("~/.huaweicloud/credentials")
@@ -27,12 +28,10 @@ def read_profile(path: Path) -> KeyProfile:
     """Read a credentials file; UsageError names the file, never a value in it."""
     parser = ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text("utf-8"))
-    except OSError as error:
-        said = f"credentials file {path}: {error.strerror}"
-        raise UsageError(said, hint=_FORM) from None
-    except (Error, UnicodeDecodeError):  # their texts quote lines, secrets included
-        said = f"credentials file {path} is not in INI form, in UTF-8"
+        text = read_secret_file(path, "credentials file", hint=_FORM)
+        parser.read_string(text)
+    except Error:  # its text quotes lines, secrets included
+        said = f"credentials file {path} is not in INI form"
         raise UsageError(said, hint=_FORM) from None
     if not parser.has_section(_SECTION):
         said = f"credentials file {path} has no section [{_SECTION}]"
@@ -44,7 +43,11 @@ def _profile(path: Path, said: Mapping[str, str]) -> KeyProfile:
     key = AccessKey(
         check_secret(said.get("ak", ""), f"{path} [{_SECTION}] ak", "access key"),
         check_secret(said.get("sk", ""), f"{path} [{_SECTION}] sk", "secret key"),
-        said.get("security_token", "").strip(),
+        check_optional(
+            said.get("security_token", ""),
+            f"{path} [{_SECTION}] security_token",
+            "security token",
+        ),
     )
     return KeyProfile(
         SigningKey(key), said.get("project_id", ""), said.get("iam_endpoint", "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from batch_updater.errors import UsageError
-from batch_updater.frs.endpoints import is_link_local, is_loopback
+from batch_updater.frs.endpoints import is_host, is_link_local, is_loopback
 
 OFF = "off"
 
@@ -40,14 +40,16 @@ def parse_proxy(text: str, where: str) -> Proxy:
     except ValueError:
         host, port = None, None
         parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host:
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    whole = text.isprintable() and host and is_host(host)
+    if parts.scheme not in {"http", "https"} or not host or not whole:
         raise UsageError(
             f"{where} is no proxy that can be used",
             hint="It looks like http://proxy.example.com:3128. SOCKS is not known here.",
         )
     bare = f"[{host}]" if ":" in host else host
     url = f"{parts.scheme}://{bare}" + (f":{port}" if port else "")
-    return Proxy(url, unquote(parts.username or ""), unquote(parts.password or ""))
+    return Proxy(url, user, password)
 
 
 def check_asked(text: str) -> str:

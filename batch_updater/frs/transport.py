@@ -1,6 +1,5 @@
 """The one door to the network: a request goes out, a Reply comes back, always."""
 
-import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,12 +14,13 @@ from yarl import URL
 from batch_updater.errors import UsageError
 from batch_updater.frs.protocol import parse_retry_after
 from batch_updater.frs.proxies import Proxy
+from batch_updater.frs.redaction import Redaction
 from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.models import Reply
 
 _TEXT_LIMIT = 500
-_SHORTEST_SECRET = 6
 _IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
+_HEADER_LIMIT = 128 * 1024  # bytes; a token with many roles outgrows the usual 8 KiB
 
 ProxyFor = Callable[[str], Proxy | None]
 """Which proxy leads to a URL, or None for the straight way."""
@@ -69,17 +69,11 @@ class Transport:
         self._session = session
         self._proxy_for = proxy_for
         self._routes: dict[tuple[str, str], _Route] = {}
-        self._hidden: set[bytes] = set()
+        self._redaction = Redaction()
 
     def hide(self, secret: str) -> None:
-        """
-        Let no answer repeat a secret: gateways quote what they were sent.
-
-        Too short a text is no secret, and would spoil every message.
-        """
-        if len(secret) >= _SHORTEST_SECRET:
-            quoted = (json.dumps(secret, ensure_ascii=a)[1:-1] for a in (True, False))
-            self._hidden |= {form.encode() for form in (secret, *quoted)}
+        """Let no answer repeat a secret: gateways quote what they were sent."""
+        self._redaction.hide(secret)
 
     async def send(
         self,
@@ -105,7 +99,8 @@ class Transport:
             ) as response:
                 return self._without_secrets(await _read_reply(response, keep, limit))
         except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
-            return _reply_of_trouble(error, proxied=route.proxy is not None)
+            trouble = _reply_of_trouble(error, proxied=route.proxy is not None)
+            return self._without_secrets(trouble)
 
     def _route(self, url: URL) -> _Route:
         target = (url.scheme, url.host_port_subcomponent or "")
@@ -118,11 +113,15 @@ class Transport:
         return route
 
     def _without_secrets(self, reply: Reply) -> Reply:
-        body = reply.body
-        for secret in self._hidden:
-            if secret in body:
-                body = body.replace(secret, b"***")
-        return reply if body is reply.body else replace(reply, body=body)
+        body = self._redaction.clean(reply.body)
+        if body is not reply.body:
+            reply = replace(reply, body=body)
+        if reply.request_id or reply.detail:
+            said = reply.request_id, reply.detail
+            request_id, detail = map(self._redaction.clean_text, said)
+            if (request_id, detail) != said:
+                return replace(reply, request_id=request_id, detail=detail)
+        return reply
 
     def note_handshake(self, tls: ssl.SSLObject) -> None:
         """Keep what the last connection agreed on: the endpoint's, behind a proxy too."""
@@ -181,7 +180,9 @@ def _clean(text: str) -> str:
 
 async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     length = response.content_length
-    if length is not None and length <= limit:
+    # What is compressed may become a thousand times as long.
+    packed = "Content-Encoding" in response.headers
+    if length is not None and length <= limit and not packed:
         return await response.read()
     parts, size = [], 0
     async for part in response.content.iter_any():
@@ -219,6 +220,9 @@ def _tell(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         why = _reason(_cause(error), named=isinstance(error, _NAMES))
         return f"cannot connect to {error.host} port {error.port}: {why}"
+    # Their own texts quote the answer, and a token that IAM issues is one.
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return "the answer is broken off, or is not HTTP"
     return str(error) or type(error).__name__
 
 
@@ -324,6 +328,7 @@ async def open_transport(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=patience),
         cookie_jar=aiohttp.DummyCookieJar(),
+        max_field_size=_HEADER_LIMIT,
         headers={
             "Content-Type": "application/json",
             "User-Agent": "batch-updater",

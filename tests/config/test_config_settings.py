@@ -373,6 +373,7 @@ def test_endpoints() -> None:
     assert connection.endpoint == "https://frs.example.com"
 
 
+SECURITY_TOKEN = "HUAWEICLOUD_SDK_SECURITY_TOKEN"
 KEY = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": CANARY}
 USER = {
     "BATCH_UPDATER_IAM_DOMAIN": "domain",
@@ -449,6 +450,18 @@ async def test_the_way_that_is_asked_for(auth: str, kind: type) -> None:
         ({"ca-cert": ("/nowhere",)}, {TOKEN: CANARY}, "--ca-cert /nowhere: No such"),
         ({"iam-endpoint": ("http://iam.example.com",)}, USER, "--iam-endpoint"),
         ({"endpoint": ("https://frs.example.com",), "region": ()}, USER, "where IAM"),
+        (
+            {},
+            {"BATCH_UPDATER_IAM_PASSWORD": f"{CANARY}\udcff"},
+            "_PASSWORD is not UTF-8",
+        ),
+        ({}, KEY | {SECURITY_TOKEN: f"{CANARY}\n{CANARY}"}, "the security token"),
+        ({}, KEY | {SECURITY_TOKEN: f"{CANARY}é"}, "the security token"),
+        ({}, {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": "~no-such-user/x"}, "could be"),
+        ({"project-id": ("a b",)}, KEY, "project's id"),
+        ({"project-id": ("p" * 100,)}, KEY, "project's id"),
+        ({"endpoint": (f"https://{'a' * 64}.com",)}, KEY, "is not a URL"),
+        ({"endpoint": ("https://a..b",)}, KEY, "is not a URL"),
     ],
 )
 def test_bad_credentials(flags: Texts, environ: dict[str, str], said: str) -> None:

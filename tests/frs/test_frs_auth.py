@@ -238,7 +238,8 @@ def test_the_credentials_file_of_the_sdk(tmp_path: Path) -> None:
         (f"sk = {CANARY}".encode(), "INI form"),
         (f"[basic]\nak=1\nak={CANARY}".encode(), "INI form"),
         (f"[basic]\n{CANARY}".encode(), "INI form"),
-        (CANARY.encode() + b"\xff", "INI form"),
+        (CANARY.encode() + b"\xff", "not UTF-8 text"),
+        (f"[basic]\nak=A\nsk=S\nsecurity_token=a\n {CANARY}".encode(), "no security"),
         (f"[basic]\nak=AK\nsk={CANARY} {CANARY}".encode(), "no secret key has"),
     ],
 )

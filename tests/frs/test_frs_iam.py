@@ -288,3 +288,39 @@ async def test_a_metadata_service_that_is_silent() -> None:
 
     with pytest.raises(RunRefused, match=r"no answer within 0\.01 s"):
         await fetch_key(silence, METADATA, patience=0.01)
+
+
+@pytest.mark.parametrize("token", ["abc\x1b[2J", "a b", "abc\udcff", "中", "a\tb"])
+async def test_a_token_that_no_header_takes(token: str) -> None:
+    """It could not be sent, so it is no token: refused at once, and not shown."""
+    wire = Wire(reply(201, TOKEN, kept=(token,)))
+    with pytest.raises(RunRefused, match="something else") as caught:
+        await log_in(wire, IAM, WHO, BY_REGION)
+    assert token not in caught.value.message
+
+
+@pytest.mark.parametrize("project", ["p\n1", "p" * 100_000, ["p"], {}, 7, None, "é"])
+async def test_a_project_that_is_none(project: object) -> None:
+    """What can be no project's id is not taken for one."""
+    told = {"token": {"project": {"id": project}}}
+    issued = await log_in(Wire(reply(201, told, kept=("t",))), IAM, WHO, BY_REGION)
+    assert issued.project_id == ""
+    listed = reply(200, {"projects": [{"id": project}]})
+    with pytest.raises(UsageError, match="none"):
+        await find_project(Wire(listed), IAM, Token("t"), "cn-north-4")
+
+
+@pytest.mark.parametrize("part", ["access", "secret", "securitytoken"])
+@pytest.mark.parametrize("value", [None, 5, "", "a\nb", "é", ["x"]])
+async def test_a_machine_s_key_that_is_none(part: str, value: object) -> None:
+    """A key that could not sign is no key."""
+    parts = {"access": "a", "secret": "s", "securitytoken": "t", part: value}
+    wire = Wire(reply(200, b"session"), reply(200, {"credential": parts}))
+    with pytest.raises(RunRefused, match="gave no key"):
+        await fetch_key(wire, "http://169.254.169.254")
+
+
+async def test_a_metadata_session_that_is_none() -> None:
+    """A page instead of a session's token is not sent back."""
+    with pytest.raises(RunRefused, match="gave no session"):
+        await fetch_key(Wire(reply(200, b"<a\nb>")), "http://169.254.169.254")

@@ -33,6 +33,9 @@ def test_proxies_are_read(text: str, proxy: Proxy) -> None:
         f"socks5://u:{CANARY}@proxy:1080",
         f"http://u:{CANARY}@proxy:99999",
         f"http://u:{CANARY}@[::1",
+        f"http://u:{CANARY}@{'a' * 64}.com",
+        f"http://u:{CANARY}@a..b:3128",
+        f"http://u:{CANARY}\udcff@proxy:3128",
     ],
 )
 def test_bad_proxies(text: str) -> None:

@@ -1,12 +1,18 @@
 """Servers that are not FRS, and values that must not be written down."""
 
 import asyncio
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import Bench, make_rows
+import pytest
+from bench import Bench, Ended, make_rows
+from yarl import URL
+
+from batch_updater.frs.sending import BODY_LIMIT
+from batch_updater.frs.transport import make_ssl_context, open_transport
 
 
 @contextmanager
@@ -58,6 +64,7 @@ FACE_SET = answer(
     b'{"face_set_info": {"face_set_name": "staff", "external_fields":'
     b' {"age": {"type": "integer"}}}}'
 )
+UPDATED = answer(b'{"face_number": 1}')
 
 
 def test_an_odd_request_id_loses_no_outcome(bench: Bench) -> None:
@@ -104,3 +111,70 @@ def test_an_empty_input_is_refused(bench: Bench) -> None:
     ended = bench.command("check", "")
     assert ended.code == 2
     assert "empty text" in ended.err
+
+
+PASSWORD = {
+    "BATCH_UPDATER_TOKEN": "",
+    "BATCH_UPDATER_IAM_DOMAIN": "d",
+    "BATCH_UPDATER_IAM_USER": "u",
+    "BATCH_UPDATER_IAM_PASSWORD": "canary-pw",
+}
+
+
+def sign_in_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *headers: bytes
+) -> tuple[Ended, str]:
+    """Run against an IAM that issues a token with these headers."""
+    for name, value in PASSWORD.items():
+        monkeypatch.setenv(name, value)
+    issued = b'{"token": {"project": {"id": "p"}}}'
+    head = answer(issued, *headers).replace(b"200 OK", b"201 Created")
+    source = bench.write("faces.csv", make_rows(3))
+    flags = ("--max-attempts", "2", "--timeout", "5s")
+    with raw_server(head) as iam, raw_server(FACE_SET, UPDATED) as url:
+        ended = bench.run(source, "--endpoint", url, "--iam-endpoint", iam, *flags)
+    return ended, ended.out + ended.err
+
+
+def test_a_token_of_many_roles(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token longer than the 8 KiB that HTTP clients usually take is taken."""
+    token = b"X-Subject-Token: " + b"MII" * 20_000
+    ended, _ = sign_in_at(bench, monkeypatch, token)
+    assert ended.code == 0, ended
+
+
+@pytest.mark.parametrize("token", [b"canary" * 50_000, b"canary\xff", b"canary\x1b[2J"])
+def test_a_token_that_cannot_be_used(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, token: bytes
+) -> None:
+    """It ends in a message, and no message quotes it."""
+    ended, said = sign_in_at(bench, monkeypatch, b"X-Subject-Token: " + token)
+    assert ended.code == 3
+    assert "IAM" in said
+    assert "canary" not in said
+
+
+def test_an_answer_that_swells(bench: Bench) -> None:
+    """A few bytes that unpack into very many are not unpacked to their end."""
+
+    async def ask(url: str) -> int:
+        async with open_transport(
+            concurrency=1,
+            patience=20,
+            ssl_context=make_ssl_context(None),
+            proxy_for=lambda url: None,
+        ) as transport:
+            return len((await transport.send("GET", URL(url), {})).body)
+
+    packed = gzip.compress(b"x" * (20 << 20))
+    with raw_server(answer(packed, b"Content-Encoding: gzip")) as url:
+        assert asyncio.run(ask(url)) == BODY_LIMIT
+
+
+def test_a_request_id_that_is_our_secret(bench: Bench) -> None:
+    """What is sent back in a header is no more written down than what is in a body."""
+    source = bench.write("faces.csv", make_rows(1))
+    updated = answer(b'{"face_number": 1}', b"X-Request-Id: emulator-token")
+    with raw_server(FACE_SET, updated) as url:
+        assert bench.run(source, "--endpoint", url).code == 0
+    assert bench.record("job").row(1)["request_id"] == "***"

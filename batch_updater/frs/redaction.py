@@ -1,0 +1,68 @@
+"""Secrets taken out of what others say; pure but for the secrets it is told."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import escape
+from urllib.parse import quote, quote_plus
+
+_SHORTEST = 6
+_HEAD = 16  # bytes by which a secret is known that was cut off
+_LONG = 2 * _HEAD
+_REST = rb"(?:\\/|[^\s\"'<>,;\\])*"
+_MASK = b"***"
+
+
+class Redaction:
+    """The secrets in use, in every spelling in which an answer may repeat them."""
+
+    def __init__(self) -> None:
+        self._spellings: set[bytes] = set()
+        self._heads: tuple[bytes, ...] = ()
+        self._pattern = re.compile(b"(?!)")
+
+    def hide(self, secret: str) -> None:
+        """
+        Take a secret out from now on: gateways quote what they were sent.
+
+        Too short a text is no secret, and would spoil every message. A long one is
+        known by its start too, because quotations are cut off.
+        """
+        if len(secret) < _SHORTEST or secret.encode() in self._spellings:
+            return
+        self._spellings |= {form.encode() for form in _spellings(secret)}
+        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._heads = tuple({each[:_HEAD] for each in longest_first})
+        whole = map(re.escape, longest_first)
+        cut_off = {
+            re.escape(form[:_HEAD]) + _REST
+            for form in longest_first
+            if len(form) >= _LONG
+        }
+        self._pattern = re.compile(b"|".join([*whole, *cut_off]))
+
+    def clean(self, content: bytes) -> bytes:
+        """Return content without secrets; the same object when it holds none."""
+        for head in self._heads:
+            if head in content:
+                return self._pattern.sub(_MASK, content)
+        return content
+
+    def clean_text(self, text: str) -> str:
+        """Return text without secrets."""
+        return self.clean(text.encode("utf-8", "replace")).decode()
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as it stands, in JSON, in a URL and in HTML."""
+    yield secret
+    for ascii_only in (True, False):
+        quoted = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield quoted
+        yield quoted.replace("/", r"\/")
+        yield re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", quoted)
+    for encode in (quote, quote_plus):
+        in_url = encode(secret, safe="")
+        yield in_url
+        yield re.sub("%..", lambda sign: sign[0].lower(), in_url)
+    yield escape(secret)
