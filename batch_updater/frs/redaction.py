@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 _SHORTEST = 6
 _HEAD = 16  # bytes by which a secret is known that was cut off
 _LONG = 2 * _HEAD
+_MOST = 32  # secrets; a run that renews has a new one each time
 _REST = rb"(?:\\/|[^\s\"'<>,;\\])*"
 _MASK = b"***"
 
@@ -17,7 +18,7 @@ class Redaction:
     """The secrets in use, in every spelling in which an answer may repeat them."""
 
     def __init__(self) -> None:
-        self._spellings: set[bytes] = set()
+        self._spellings: dict[str, set[bytes]] = {}
         self._heads: tuple[bytes, ...] = ()
         self._pattern = re.compile(b"(?!)")
 
@@ -26,12 +27,26 @@ class Redaction:
         Take a secret out from now on: gateways quote what they were sent.
 
         Too short a text is no secret, and would spoil every message. A long one is
-        known by its start too, because quotations are cut off.
+        known by its start too, because quotations are cut off. Those that nobody
+        has named for a long time are forgotten.
         """
-        if len(secret) < _SHORTEST or secret.encode() in self._spellings:
+        if len(secret) < _SHORTEST:
             return
-        self._spellings |= {form.encode() for form in _spellings(secret)}
-        longest_first = sorted(self._spellings, key=len, reverse=True)
+        known = self._spellings.pop(secret, None)
+        forms = known or {form.encode() for form in _spellings(secret)}
+        self._spellings[secret] = forms
+        if known is None:
+            self._forget()
+            self._learn()
+
+    def _forget(self) -> None:
+        # A token that was replaced so long ago is in no answer that comes now.
+        while len(self._spellings) > _MOST:
+            del self._spellings[next(iter(self._spellings))]
+
+    def _learn(self) -> None:
+        forms = set().union(*self._spellings.values())
+        longest_first = sorted(forms, key=len, reverse=True)
         self._heads = tuple({each[:_HEAD] for each in longest_first})
         whole = map(re.escape, longest_first)
         cut_off = {

@@ -70,10 +70,12 @@ class Transport:
         self._proxy_for = proxy_for
         self._routes: dict[tuple[str, str], _Route] = {}
         self._redaction = Redaction()
+        self._proxy_secrets: set[str] = set()
 
     def hide(self, secret: str) -> None:
         """Let no answer repeat a secret: gateways quote what they were sent."""
-        self._redaction.hide(secret)
+        for each in (*self._proxy_secrets, secret):
+            self._redaction.hide(each)
 
     async def send(
         self,
@@ -109,6 +111,7 @@ class Transport:
             proxy = self._proxy_for("{}://{}".format(*target))
             route = self._routes[target] = _route_by(proxy, url.scheme)
             for secret in (proxy.password, proxy.login) if proxy else ():
+                self._proxy_secrets.add(secret)
                 self.hide(secret)
         return route
 

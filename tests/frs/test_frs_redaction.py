@@ -63,6 +63,16 @@ def test_a_secret_that_ends_a_quotation() -> None:
     assert json.loads(said) == {"message": "*** is wrong"}
 
 
+def test_a_run_that_renews_for_ever() -> None:
+    """Tokens of long ago are forgotten; a password that is named again is not."""
+    hidden = Redaction()
+    for number in range(200):
+        hidden.hide("the-password")
+        hidden.hide(f"token-{number}")
+    said = hidden.clean_text("the-password token-199 token-190 token-0")
+    assert said == "*** *** *** token-0"
+
+
 @given(st.text(min_size=6), st.text(), st.text())
 def test_any_secret(secret: str, before: str, after: str) -> None:
     """Whatever a secret consists of, and whatever stands around it, it is gone."""
