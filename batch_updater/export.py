@@ -48,7 +48,8 @@ async def list_faces(
     settings = job.settings
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
-            face_set = await signals.until_cut_off(outlet.ask_face_set())
+            with time_window(signals.gate, settings):
+                face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
                 manifest = _describe(job, run, face_set)

@@ -164,7 +164,8 @@ def conclude(
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    face_set = await outlet.ask_face_set()
+    with time_window(gate, settings):  # checking takes as long as it takes
+        face_set = await outlet.ask_face_set()
     intake = make_intake(settings, job.inputs, job.purpose)
     types = intake.settle_types(dict(face_set.fields))
     found = await asyncio.to_thread(

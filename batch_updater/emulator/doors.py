@@ -174,7 +174,10 @@ async def _body(request: web.BaseRequest) -> Json:
     body = await read_body(request, MAX_BODY)
     if body is None:
         raise DoorError("the body is too large")
-    content = json.loads(body or b"{}")
+    try:
+        content = json.loads(body or b"{}")
+    except RecursionError:
+        raise DoorError("the body is nested too deeply") from None
     if not isinstance(content, dict):
         raise DoorError("the body must be a JSON object")
     return content

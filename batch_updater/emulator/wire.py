@@ -27,16 +27,23 @@ log.addFilter(_is_ours)
 
 
 async def read_body(request: web.BaseRequest, limit: int) -> bytes | None:
-    """Return the body, or None when it is longer than `limit` bytes."""
+    """
+    Return the body, or None when it is longer than `limit` bytes.
+
+    One that is not packed as its Content-Encoding says is as good as empty.
+    """
     if (request.content_length or 0) > limit:
         return None
     chunks: list[bytes] = []
     size = 0
-    while chunk := await request.content.readany():
-        size += len(chunk)
-        if size > limit:
-            return None
-        chunks.append(chunk)
+    try:
+        while chunk := await request.content.readany():
+            size += len(chunk)
+            if size > limit:
+                return None
+            chunks.append(chunk)
+    except (web.RequestPayloadError, HttpProcessingError):
+        return b""
     return b"".join(chunks)
 
 

@@ -230,12 +230,14 @@ class Auth:
         return True
 
     def _note_life(self, life: float | None) -> None:
-        self.life = life
-        if life is None:
+        # An end that is past while the service still takes it is a clock that is
+        # wrong: another login would bring the same, again and again.
+        self.life = life if life and life > 0 else None
+        if self.life is None:
             self._renew_at = None
             return
-        margin = min(_LARGEST_MARGIN, life * _MARGIN)
-        self._renew_at = self._clock() + life - margin
+        margin = min(_LARGEST_MARGIN, self.life * _MARGIN)
+        self._renew_at = self._clock() + self.life - margin
 
     def due(self) -> bool:
         """Return whether the credential should be replaced while it still holds."""

@@ -20,6 +20,7 @@ LIST_WINDOW = 10_000
 """The most that offset and limit of a listing may come to (API page 0094)."""
 
 _EXCERPT = 200
+_DIGITS = 18  # of a number of faces that could be
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def read_face_set(body: bytes) -> FaceSet | None:
     if not isinstance(info, dict) or not info.get("face_set_name"):
         return None
     return FaceSet(
-        name=str(info["face_set_name"]),
+        name=str(info["face_set_name"])[:_EXCERPT],
         fields=_read_types(info.get("external_fields")),
         face_number=_number(info.get("face_number")),
         capacity=_number(info.get("face_set_capacity")),
@@ -199,8 +200,8 @@ def _read_types(declared: object) -> dict[str, FieldType]:
 
 
 def _number(value: object) -> int:
-    text = str(value)
-    return int(text) if text.isdecimal() else 0
+    text = str(value)[: _DIGITS + 1]
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 def parse_date(header: str) -> datetime | None:

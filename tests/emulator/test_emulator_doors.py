@@ -294,3 +294,29 @@ async def test_doors_are_not_witnessed(
     for _ in range(60):
         assert (await look(session, "witness"))[0] == 200
     assert emulator.witness.requests == 0
+
+
+@pytest.mark.parametrize("door", ["seed", "script", "reset", "token", "revoke"])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000])
+async def test_a_body_that_is_nested_without_end(
+    session: ClientSession, door: str, body: bytes
+) -> None:
+    """Brackets without end are a wrong body like any other, not a fault of the server."""
+    status, told = await act(session, door, body)
+    assert status == 400
+    assert "nested" in told["error"]
+
+
+async def test_a_body_that_is_not_packed_as_it_says(
+    emulator: Emulator, session: ClientSession
+) -> None:
+    """A Content-Encoding that is not true is answered as FRS would, with 400."""
+    path = f"/v2/{emulator.project_id}/face-sets/people/faces"
+    headers = {
+        "X-Auth-Token": emulator.token,
+        "Content-Encoding": "gzip",
+        "Content-Type": "application/json",
+    }
+    async with session.put(path, data=b"not packed", headers=headers) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["error_code"].startswith("FRS.")

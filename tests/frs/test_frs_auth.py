@@ -134,6 +134,18 @@ async def test_a_spoiled_token_file_is_no_renewal(
     assert headers(auth) == {"X-Auth-Token": "first"}
 
 
+@pytest.mark.parametrize("life", [0.0, -100.0])
+async def test_an_end_that_is_past(life: float) -> None:
+    """A token that IAM gives with no life left is kept until it is refused, not renewed for ever."""
+    clock = Clock()
+    auth = Auth(Mint(life), nowhere, clock=clock)
+    await auth.renew()
+    clock.seconds += 1e6
+    assert not auth.due()
+    assert auth.life is None
+    assert auth.until_look() > 1
+
+
 @pytest.mark.parametrize(
     ("life", "due_after"), [(86400.0, 84600.0), (7200.0, 5400.0), (40.0, 30.0)]
 )

@@ -245,3 +245,13 @@ def test_excerpts_fit_a_message() -> None:
         excerpt(b"<html>\r\n  <b>\x1b[31mno\xff</b>") == "<html> <b> [31mno\ufffd</b>"
     )
     assert len(excerpt(b"a" * 9999)) == 200
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, 10**30, "\u00b2", [1] * 1000, -5, None])
+def test_numbers_of_faces_that_cannot_be(number: object) -> None:
+    """A count that is none is no count: nothing breaks on it."""
+    info = {"face_set_name": "n" * 60_000, "face_number": number}
+    found = read_face_set(json.dumps({"face_set_info": info}).encode())
+    assert found is not None
+    assert found.face_number == 0
+    assert len(found.name) <= 200

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from bench import Bench, assert_accounted, face, fault, make_rows, meanwhile
+from bench import FACE_SET, Bench, assert_accounted, face, fault, make_rows, meanwhile
 
 
 def fail_all(bench: Bench, after: int = 0) -> None:
@@ -67,6 +67,21 @@ def test_max_duration(bench: Bench) -> None:
     assert bench.command("resume", "job", "--rate", "1000").code == 0
     assert_accounted(bench, {source: make_rows(60)})
     assert set(bench.applied.values()) == {1}
+
+
+@pytest.mark.parametrize("command", ["run", "export"])
+def test_max_duration_before_the_first_row(bench: Bench, command: str) -> None:
+    """A service that asks for an hour at the start does not outlast the window."""
+    source = bench.prepare(3)
+    busy = {"Retry-After": "3600"}
+    bench.emulator.script(
+        [fault("respond", operation="ShowFaceSet", code="FRS.0033", headers=busy)]
+    )
+    what = {"run": ("run", source), "export": ("export", FACE_SET, "-o", "faces.csv")}
+    target = bench.target if command == "run" else bench.target[:-2]
+    ended = bench.command(*what[command], *target, "--max-duration", "300ms")
+    assert ended.code == 5, ended
+    assert "--max-duration" in ended.err
 
 
 @pytest.mark.parametrize("trouble", ["invalid", "duplicate"])
