@@ -35,6 +35,8 @@ from batch_updater.models import Reply, Verdict
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.report.progress import format_duration
 
+_MOST_NAMES = 30
+_LONGEST_NAME = 64  # characters, as a face set's name may have (API page 0031)
 _SKEW_THAT_STOPS = 900.0  # seconds; signatures hold for 15 minutes (section 5.2)
 
 
@@ -260,7 +262,7 @@ def _project(facts: Facts, name: str) -> Finding:
 def _face_set(facts: Facts, name: str) -> Finding:
     if facts.face_set:
         return Finding(name, State.OK, facts.face_set.name)
-    known = ", ".join(facts.face_set_names or ()) or "none"
+    known = _listed([name[:_LONGEST_NAME] for name in facts.face_set_names or ()])
     said = f"not said which; there are: {known}"
     return Finding(name, State.WARNING, said, "say --face-set NAME")
 
@@ -269,7 +271,14 @@ def _fields(facts: Facts, name: str) -> Finding:
     if facts.face_set is None:
         return Finding(name, State.UNKNOWN, _NOT_YET)
     told = [f"{field}:{kind}" for field, kind in facts.face_set.fields.items()]
-    return Finding(name, State.OK, ", ".join(told) or "the face set declares none")
+    said = _listed(told) if told else "the face set declares none"
+    return Finding(name, State.OK, said)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    said = ", ".join(names[:_MOST_NAMES]) or "none"
+    return f"{said} and {more:,} more" if more > 0 else said
 
 
 def _capacity(facts: Facts, name: str) -> Finding:

@@ -1,6 +1,7 @@
 """What commands print: stdout carries data and summary, stderr all the rest."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,12 @@ from batch_updater.report.text import count_rows, printable, render_summary
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object as the last line of stdout."""
-    print(orjson.dumps(content).decode())
+    """Print one JSON object as the last line of stdout; it cannot move the cursor."""
+    try:
+        text = orjson.dumps(content).decode()
+    except TypeError:  # half of a surrogate pair, from a name that is no UTF-8
+        text = json.dumps(content)
+    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:

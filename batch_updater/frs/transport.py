@@ -255,6 +255,8 @@ def _name_trouble(error: Exception) -> str:
         return _tls_trouble(error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _proxy_trouble(error.status)
+    if isinstance(error, _BrokenConnection) and _WANTS_CERTIFICATE in str(error):
+        return "tls_refused"
     return next((name for kind, name in _TROUBLES if isinstance(error, kind)), "reset")
 
 
@@ -274,11 +276,19 @@ def _proxy_trouble(status: int) -> str:
     return "proxy_refused" if 400 <= status < 500 else "proxy"
 
 
+_NO_COMMON_TLS = frozenset({"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"})
+_WANTS_CERTIFICATE = "ALERT_CERTIFICATE_REQUIRED"  # comes after the handshake
+
+
 def _tls_trouble(error: Exception) -> str:
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(cause.verify_code, "tls")
-    return "no_tls" if isinstance(cause, ssl.SSLError) else "tls"
+    if not isinstance(cause, ssl.SSLError):
+        return "tls"
+    reason = cause.reason or ""
+    refused = "_ALERT_" in reason or reason in _NO_COMMON_TLS
+    return "tls_refused" if refused else "no_tls"
 
 
 def make_ssl_context(ca_cert: Path | None) -> ssl.SSLContext:

@@ -23,6 +23,7 @@ RESERVED_NAMES = frozenset(
         "_source",
     }
 )
+_MOST_NAMES = 30
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 
@@ -221,7 +222,7 @@ def resolve_types(
         return FieldTypes(types={**own, **said})
     for bound in fields:
         if bound.name not in declared and bound.name not in said:
-            names = ", ".join(sorted(declared)) or "none"
+            names = ", ".join(sorted(declared)[:_MOST_NAMES]) or "none"
             raise UsageError(
                 f"column {bound.column!r}: the face set declares no custom field "
                 f"{bound.name!r}",

@@ -1,5 +1,6 @@
 """doctor: one request, a line for everything a run needs, and the remedy of what is missing."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -161,3 +162,26 @@ def test_lives_of_credentials() -> None:
     assert "24 h" in said("token life", life=86400.0)
     assert "does not expire" in said("token life", signs=True)
     assert states()["token life"] is State.UNKNOWN
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_names_that_are_not_to_be_trusted(bench: Bench, output: str) -> None:
+    """What stands in names moves no cursor, and a long list is cut."""
+    names = ["\x1b[2J\u202e\x9b", "x" * 60_000, *(f"set{n}" for n in range(500))]
+    listed = {"face_sets_info": [{"face_set_name": name} for name in names]}
+    body = json.dumps(listed)
+    bench.emulator.script(
+        [fault("respond", operation="ShowAllFaceSets", status=200, body=body)]
+    )
+    ended = bench.command("doctor", *bench.target[:-2], "--output", output)
+    assert ended.code == 0, ended
+    assert all(c.isprintable() for c in ended.out.replace("\n", ""))
+    assert "472 more" in ended.out
+    assert len(ended.out) < 4000
+
+
+def test_a_name_that_is_no_text(bench: Bench) -> None:
+    """Bytes of the command line that are no text can still be told about, in JSON too."""
+    ended = bench.command("doctor", "--endpoint", "\udcff", "--output", "json")
+    assert ended.code == 2
+    assert "udcff" in ended.json["error"]

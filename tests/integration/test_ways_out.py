@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,28 @@ class Authority:
 def authority(tmp_path: Path) -> Authority:
     """An authority that nobody trusts yet."""
     return Authority(tmp_path, trustme.CA())
+
+
+@contextmanager
+def refusing(context: ssl.SSLContext) -> Iterator[str]:
+    """Shake hands with one client after the other; each is told why it may not enter."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def greet() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client, suppress(OSError):
+                context.wrap_socket(client, server_side=True).recv(1)
+
+    thread = threading.Thread(target=greet)
+    thread.start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(20)
 
 
 @contextmanager
@@ -114,6 +138,32 @@ def test_https_where_http_is_spoken(bench: Bench) -> None:
     assert ended.code == 3
     assert "TRANSPORT.NO_TLS" in ended.err
     assert ": wrong version number (the endpoint" in ended.err
+
+
+@pytest.mark.parametrize("trouble", ["old", "client 1.2", "client 1.3"])
+def test_a_server_that_does_not_take_our_tls(
+    bench: Bench, authority: Authority, trouble: str
+) -> None:
+    """Old TLS and a wish for our certificate are told as such, not as plain http: exit 3."""
+    cert, key = authority.certificate("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    if trouble == "old":
+        context.set_ciphers("AES128-SHA")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    else:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(authority.file)
+        newest = trouble == "client 1.3"
+        context.maximum_version = (
+            ssl.TLSVersion.TLSv1_3 if newest else ssl.TLSVersion.TLSv1_2
+        )
+    with refusing(context) as url:
+        flags = ("--ca-cert", authority.file, "--max-attempts", "1")
+        ended = bench.run(bench.prepare(5), "--endpoint", url, *flags)
+    assert ended.code == 3
+    assert "TRANSPORT.TLS_REFUSED" in ended.err
+    assert "certificate of ours" in ended.err
 
 
 def test_http_where_https_is_spoken(bench: Bench, authority: Authority) -> None:

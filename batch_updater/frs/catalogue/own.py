@@ -71,6 +71,14 @@ _TRANSPORT = (
         "check the port of --endpoint: it may speak plain http there",
     ),
     ErrorCode(
+        "TRANSPORT.TLS_REFUSED",
+        (),
+        STOP,
+        "the endpoint does not take our TLS",
+        "TLS 1.2 or 1.3 is needed, and a certificate of ours cannot be shown: check "
+        "--endpoint, and ask whoever runs the server or the proxy",
+    ),
+    ErrorCode(
         "TRANSPORT.PROXY",
         (),
         RETRY,
