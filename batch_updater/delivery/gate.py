@@ -1,6 +1,8 @@
 """The gate at the source: open while the run goes on, and the place to wait."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from batch_updater.errors import RunStopped
 
@@ -10,12 +12,15 @@ class Gate:
     Open until somebody closes it, once and with a reason.
 
     Everything that waits for time (pacing, backing off) sleeps here, so closing
-    wakes it at once and nothing new is sent.
+    wakes it at once and nothing new is sent. While somebody holds it nothing new is
+    sent either, but the run goes on.
     """
 
     def __init__(self) -> None:
         self.reason: RunStopped | None = None
         self._sleepers: set[asyncio.Future[None]] = set()
+        self._holders = 0
+        self._free = asyncio.Event()
 
     @property
     def closed(self) -> bool:
@@ -27,8 +32,31 @@ class Gate:
         if self.reason is not None:
             return
         self.reason = reason
+        self._free.set()
         for sleeper in self._sleepers:
             _wake(sleeper)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether whoever would start now must wait."""
+        return self._holders > 0 and not self.closed
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing start while the block runs."""
+        self._holders += 1
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                self._free.set()
+
+    async def until_free(self) -> None:
+        """Wait until nobody holds the gate, or until it closes."""
+        while self.is_held:
+            await self._free.wait()
 
     async def sleep(self, delay: float) -> None:
         """Wait `delay` seconds, or until the gate closes."""

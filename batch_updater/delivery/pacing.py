@@ -16,6 +16,7 @@ log is given away that much later.
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,8 +58,7 @@ class Unpaced:
 
     async def start(self) -> Slot | None:
         """Return at once, unless the service asked for a pause."""
-        while (delay := self._not_before - _now()) > 0 and not self._gate.closed:
-            await self._gate.sleep(delay)
+        await _until_due(self._gate, lambda: self._not_before - _now())
         return None if self._gate.closed else Slot(_now())
 
     def landed(self, slot: Slot) -> None:
@@ -100,8 +100,7 @@ class RatePacer:
     async def start(self) -> Slot | None:
         """Wait for the next start, first come first served."""
         async with self._turn:
-            while not self._gate.closed and (delay := self._delay()) > 0:
-                await self._gate.sleep(delay)
+            await _until_due(self._gate, self._delay)
             if self._gate.closed:
                 return None
             # Never waits: there is capacity, and nobody else has the turn.
@@ -130,6 +129,17 @@ class RatePacer:
         if delay <= 0 and not self._spacing.has_capacity():
             return self._poll
         return delay
+
+
+async def _until_due(gate: Gate, delay: Callable[[], float]) -> None:
+    """Wait until there is no delay left and nobody holds the gate, or it closes."""
+    while not gate.closed:
+        if gate.is_held:
+            await gate.until_free()
+        elif (left := delay()) > 0:
+            await gate.sleep(left)
+        else:
+            return
 
 
 def _now() -> float:

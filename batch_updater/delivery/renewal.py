@@ -91,7 +91,9 @@ class Renewal:
             if 0 < stale != self._taken:
                 return False
             try:
-                return await self._renew()
+                # What would start meanwhile could only be refused as well.
+                with self._gate.held():
+                    return await self._renew()
             except RunStopped as reason:
                 self._gate.close(reason)
                 return False

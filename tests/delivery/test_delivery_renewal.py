@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.errors import Interrupted, RunRefused, RunStopped
@@ -138,3 +139,38 @@ async def test_kept_fresh_until_refused() -> None:
     assert (credentials.asked, renewal.version) == (5, 2)
     assert told == ["credentials are not renewed: the password is wrong"]
     assert not gate.closed, "the old ones still hold"
+
+
+async def test_nothing_starts_with_old_credentials() -> None:
+    """While they are renewed nobody gets a slot, and afterwards everybody does."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow(Credentials):
+        async def renew(self) -> bool:
+            asked.set()
+            await answered.wait()
+            return await super().renew()
+
+    credentials, gate = Slow(True), Gate()
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1))
+    pacers = (make_pacer(None, 0.0, gate), make_pacer(1000.0, 0.0, gate))
+    renewing = asyncio.create_task(renewal.renew(0))
+    await asked.wait()
+    waiting = [asyncio.create_task(pacer.start()) for pacer in pacers for _ in "abc"]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not any(each.done() for each in waiting)
+    answered.set()
+    assert await renewing
+    assert all([await each for each in waiting])
+
+
+async def test_a_closed_gate_frees_those_that_wait_for_a_renewal() -> None:
+    """A signal ends the waiting of everybody who would have started."""
+    gate = Gate()
+    pacer = make_pacer(10.0, 0.01, gate)
+    with gate.held():
+        waiting = asyncio.create_task(pacer.start())
+        await asyncio.sleep(0)
+        gate.close(Interrupted(2))
+        assert await waiting is None

@@ -17,6 +17,7 @@ from bench import (
     wait_for,
 )
 
+from batch_updater.emulator.gateway.identity import AccessKey
 from batch_updater.emulator.witness import Witness
 
 USER = {
@@ -191,6 +192,57 @@ def test_three_expiries_that_nobody_announced(
         assert witness.by_code[code] <= 3 * 32
         assert set(here.applied.values()) == {1}
         assert_accounted(here, {source: make_rows(240)})
+
+
+def test_few_are_refused_while_iam_is_slow(bench: Bench, sign_in: SignIn) -> None:
+    """What was in flight meets the end of the token, and nothing that starts later."""
+    sign_in(USER)
+    emulator, witness = bench.emulator, bench.emulator.witness
+    slow = fault("delay", operation="CreateToken", after=1, seconds=1.0)
+    emulator.script([slow])
+    source = bench.prepare(150)
+    with meanwhile(lambda: witness.applied >= 40, emulator.revoke_issued):
+        ended = bench.run(source, "--rate", "100", "--max-attempts", "1")
+    assert ended.code == 0, ended
+    assert witness.by_code["APIGW.0307"] <= 4
+    assert_accounted(bench, {source: make_rows(150)})
+
+
+def test_an_iam_that_is_down_when_it_is_time(bench: Bench, sign_in: SignIn) -> None:
+    """Renewal begins early enough to be tried again: no row notices."""
+    sign_in(USER)
+    with other_bench(bench, token_life=4.0) as here:
+        down = fault(
+            "respond", status=503, body="<html>", operation="CreateToken", after=1
+        )
+        here.emulator.script([down])
+        source = here.prepare(200)
+        assert here.run(source, "--rate", "40").code == 0
+        assert here.emulator.witness.identity["CreateToken"] >= 3
+        assert_accounted(here, {source: make_rows(200)})
+
+
+def test_keys_that_are_rotated(bench: Bench, sign_in: SignIn) -> None:
+    """A credentials file that gets other keys midway is read again: nothing is lost."""
+    sign_in({})
+    file = Path.home() / ".huaweicloud" / "credentials"
+    file.parent.mkdir(parents=True)
+    source = bench.prepare(200)
+    file.write_text(_profile(bench.emulator.issue_key(1.5)))
+
+    def rotate() -> None:
+        file.write_text(_profile(bench.emulator.issue_key(3600)))
+
+    with meanwhile(lambda: bench.emulator.witness.applied >= 20, rotate):
+        ended = bench.run(source, "--rate", "100", "--max-attempts", "1")
+    assert ended.code == 0, ended
+    assert 1 <= bench.emulator.witness.by_code["APIGW.0301"] <= 5
+    assert_accounted(bench, {source: make_rows(200)})
+
+
+def _profile(key: AccessKey) -> str:
+    pair = f"[basic]\nak = {key.access}\nsk = {key.secret}\n"
+    return f"{pair}security_token = {key.security_token}\n"
 
 
 def test_a_token_that_is_refused_when_fresh(bench: Bench, sign_in: SignIn) -> None:
