@@ -66,8 +66,11 @@ def refusing(context: ssl.SSLContext) -> Iterator[str]:
                 client, _ = listener.accept()
             except OSError:
                 return
-            with client, suppress(OSError):
-                context.wrap_socket(client, server_side=True).recv(1)
+            tls = context.wrap_socket(
+                client, server_side=True, do_handshake_on_connect=False
+            )
+            with tls, suppress(OSError):
+                _refuse(tls)
 
     thread = threading.Thread(target=greet)
     thread.start()
@@ -75,6 +78,15 @@ def refusing(context: ssl.SSLContext) -> Iterator[str]:
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join(20)
+
+
+def _refuse(tls: ssl.SSLSocket) -> None:
+    with suppress(ssl.SSLError):
+        tls.do_handshake()
+    # A close with something unread would be a reset, which can overtake the alert.
+    tls.shutdown(socket.SHUT_WR)
+    while tls.recv(65536):
+        pass
 
 
 @contextmanager
