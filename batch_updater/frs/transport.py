@@ -116,15 +116,15 @@ class Transport:
         return route
 
     def _without_secrets(self, reply: Reply) -> Reply:
-        body = self._redaction.clean(reply.body)
-        if body is not reply.body:
-            reply = replace(reply, body=body)
-        if reply.request_id or reply.detail:
-            said = reply.request_id, reply.detail
-            request_id, detail = map(self._redaction.clean_text, said)
-            if (request_id, detail) != said:
-                return replace(reply, request_id=request_id, detail=detail)
-        return reply
+        redaction, said = self._redaction, reply.request_id + reply.detail
+        if not redaction.touches(reply.body) and not redaction.touches(said.encode()):
+            return reply
+        return replace(
+            reply,
+            body=redaction.clean(reply.body),
+            request_id=redaction.clean_text(reply.request_id),
+            detail=redaction.clean_text(reply.detail),
+        )
 
     def note_handshake(self, tls: ssl.SSLObject) -> None:
         """Keep what the last connection agreed on: the endpoint's, behind a proxy too."""
