@@ -144,6 +144,13 @@ def requests_a_second(text: str) -> int | None:
     return int(text)
 
 
+def count(text: str) -> int:
+    """Read a whole number from 0."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
 def welcome(emulator: Emulator) -> str:
     """Return the line that says where it listens and how to use it."""
     url, project = emulator.url, emulator.project_id
@@ -220,7 +227,10 @@ def _add_quota(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     limit = f"requests a second, or {UNLIMITED}; default 10"
     add("--qps", type=requests_a_second, default=10, metavar="N", help=limit)
+    more = "calls more that a second may hold; default 0"
+    add("--burst", type=count, default=0, metavar="N", help=more)
     add("--quota-per-operation", action="store_true", help="not shared by all of them")
+    add("--quota-per-project", action="store_true", help="not shared by all of them")
     add("--count-refused", action="store_true", help="refused calls use up quota too")
     add(
         "--retry-after", type=int, metavar="SECONDS", help="sent with 429; default none"

@@ -16,11 +16,18 @@ UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaRules:
-    """How calls are counted: `qps` calls a second, None for no limit."""
+    """
+    How calls are counted: `qps` calls a second, None for no limit.
+
+    `burst` more may come in a second before one is refused: whether the service has
+    such a tolerance, and what shares a quota, is not documented (section 10).
+    """
 
     qps: int | None = 10
+    burst: int = 0
     count_refused: bool = False
     per_operation: bool = False
+    per_project: bool = False
     retry_after: int | None = None
 
 
@@ -96,8 +103,10 @@ class EmulatorSettings(IdentityRules):
     update_lag: float = 0.0
 
     qps: int | None = 10
+    burst: int = 0
     count_refused: bool = False
     quota_per_operation: bool = False
+    quota_per_project: bool = False
     retry_after: int | None = None
     iam_qps: int | None = None
     gateway_quota: CallLimit | None = None
@@ -117,8 +126,10 @@ class EmulatorSettings(IdentityRules):
         """Return the switches of the quota."""
         return QuotaRules(
             qps=self.qps,
+            burst=self.burst,
             count_refused=self.count_refused,
             per_operation=self.quota_per_operation,
+            per_project=self.quota_per_project,
             retry_after=self.retry_after,
         )
 
@@ -133,7 +144,7 @@ def _check_numbers(settings: EmulatorSettings) -> None:
         raise ValueError(
             f"qps must be at least 1, or None for unlimited: {settings.qps}"
         )
-    for name in ("latency", "jitter", "lag", "update_lag"):
+    for name in ("burst", "latency", "jitter", "lag", "update_lag"):
         if getattr(settings, name) < 0:
             raise ValueError(f"{name} must not be negative")
     if settings.retry_after is not None and settings.retry_after < 0:

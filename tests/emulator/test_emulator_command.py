@@ -247,16 +247,14 @@ def test_every_flag() -> None:
     """Each switch of the settings has its flag."""
     other = {each.name: each.allowed[-1] for each in switches()}
     flags = parse(
-        *("--qps", "unlimited", "--quota-per-operation", "--count-refused"),
+        *("--qps", "unlimited", "--burst", "4", "--count-refused"),
+        *("--quota-per-operation", "--quota-per-project"),
         *("--retry-after", "2", "--lag", "1s", "--update-lag", "2s"),
         *("--port", "0", "--latency", "0s", "--jitter", "0s", "--data", "d"),
         *("--tls-cert", "c", "--tls-key", "k", "--clock-offset=-20m"),
         *("--gateway-quota", "10/2m", "--ratelimit-headers", "--iam-qps", "3"),
         *("--project", "a=1", "--project", "b=2", "--token-life", "2h"),
-        *(
-            "--metadata-key-life",
-            "1d",
-        ),
+        *("--metadata-key-life", "1d"),
         *(f"--{name.replace('_', '-')}={value}" for name, value in other.items()),
     )
     assert settings_of(flags, {}) == EmulatorSettings(
@@ -270,7 +268,9 @@ def test_every_flag() -> None:
         token_life=7200.0,
         metadata_key_life=86_400.0,
         qps=None,
+        burst=4,
         quota_per_operation=True,
+        quota_per_project=True,
         count_refused=True,
         retry_after=2,
         lag=1.0,

@@ -63,6 +63,21 @@ def test_quota_shared_or_per_operation() -> None:
     assert [apart.admit(call, 0.0) for call in calls] == [True, True, False]
 
 
+def test_quota_shared_or_per_project() -> None:
+    """One window serves all projects of the account, unless each has its own."""
+    shared = Quota(QuotaRules(qps=1))
+    apart = Quota(QuotaRules(qps=1, per_project=True))
+    projects = ("a", "b", "a")
+    assert [shared.admit("U", 0.0, each) for each in projects] == [True, False, False]
+    assert [apart.admit("U", 0.0, each) for each in projects] == [True, True, False]
+
+
+def test_a_burst_is_let_through() -> None:
+    """With a tolerance that many calls more fit into a second, and no other."""
+    quota = Quota(QuotaRules(qps=2, burst=3))
+    assert [quota.admit("U", 0.0) for _ in range(6)] == [True] * 5 + [False]
+
+
 def test_quota_unlimited_and_reset() -> None:
     """Without a limit nothing is refused; a reset forgets the calls so far."""
     assert all(Quota(QuotaRules(qps=None)).admit("UpdateFace", 0.0) for _ in range(50))

@@ -69,8 +69,10 @@ async def test_witness(emulator: Emulator, session: ClientSession) -> None:
             "worst_second_by_operation": {"UpdateFace": 2},
             "quota": {
                 "qps": 50,
+                "burst": 0,
                 "count_refused": False,
                 "per_operation": False,
+                "per_project": False,
                 "retry_after": None,
             },
             "identity": {},

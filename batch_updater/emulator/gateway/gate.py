@@ -132,7 +132,7 @@ def check_allowance(allowance: Allowance | None) -> None:
 
 def check_quota(quota: Quota, route: Route, at: float) -> None:
     """Count a call that arrived at `at` seconds; refuse (FRS.0033) one too many."""
-    if not quota.admit(route.operation, at):
+    if not quota.admit(route.operation, at, route.project_id):
         raise Refusal("FRS.0033")
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from batch_updater.emulator.settings import CallLimit, QuotaRules
 
 WINDOW = 1.0
-SHARED = "all operations"
 
 
 class Window:
@@ -88,24 +87,28 @@ class GatewayQuota:
 
 
 class Quota:
-    """The windows of FRS itself: one for all operations, or one for each."""
+    """The windows of FRS itself: one for all calls, or one for each operation, project."""
 
     def __init__(self, rules: QuotaRules) -> None:
         self.rules = rules
-        self._windows: dict[str, Window] = {}
+        self._windows: dict[tuple[str, str], Window] = {}
 
-    def admit(self, operation: str, at: float) -> bool:
+    def admit(self, operation: str, at: float, project_id: str = "") -> bool:
         """Say whether a call of `operation` that arrived at `at` may pass."""
-        if self.rules.qps is None:
+        rules = self.rules
+        if rules.qps is None:
             return True
-        key = operation if self.rules.per_operation else SHARED
-        return self._window(key, self.rules.qps).admit(at)
+        key = (
+            operation if rules.per_operation else "",
+            project_id if rules.per_project else "",
+        )
+        return self._window(key, rules.qps + rules.burst).admit(at)
 
     def reset(self) -> None:
         """Forget the calls counted so far."""
         self._windows.clear()
 
-    def _window(self, key: str, limit: int) -> Window:
+    def _window(self, key: tuple[str, str], limit: int) -> Window:
         if key not in self._windows:
             self._windows[key] = Window(limit, count_refused=self.rules.count_refused)
         return self._windows[key]
