@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from batch_updater.emulator.doors import PREFIX, open_door
-from batch_updater.emulator.faults.fault import Fault, Script, Tally
+from batch_updater.emulator.faults.fault import Fault, Tally
 from batch_updater.emulator.gateway.identity import AccessKey
 from batch_updater.emulator.iam.service import PREFIXES as IDENTITY_PREFIXES
 from batch_updater.emulator.service import Service
@@ -108,7 +108,7 @@ class Emulator:
 
     def script(self, faults: Iterable[Fault]) -> None:
         """Replace the script; every count starts at nought."""
-        self._service.script = Script(faults)
+        self._service.plan(faults)
 
     def reset(self) -> None:
         """Empty the witness and the quota, rewind the script; faces stay."""

@@ -130,7 +130,7 @@ def _seed(service: Service, content: Json) -> Json:
 
 
 def _script(service: Service, content: Json) -> Json:
-    service.script = Script(parse_script(content))
+    service.plan(parse_script(content))
     return {"faults": faults(service.script)}
 
 

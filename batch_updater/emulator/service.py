@@ -3,19 +3,21 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import partial
 
 from aiohttp import web
 
 from batch_updater.emulator.answers import Answer, Refusal, refused, success
 from batch_updater.emulator.faults.actions import Visit, play
-from batch_updater.emulator.faults.fault import Script
+from batch_updater.emulator.faults.fault import Fault, Script
 from batch_updater.emulator.gateway import gate
 from batch_updater.emulator.gateway.entrance import Admission, Entrance
 from batch_updater.emulator.gateway.identity import Identity
+from batch_updater.emulator.iam.service import OPERATIONS as IDENTITY_OPERATIONS
 from batch_updater.emulator.iam.service import (
     Errand,
     IdentityService,
@@ -30,6 +32,9 @@ from batch_updater.emulator.state.face_sets import State
 from batch_updater.emulator.state.projects import States
 from batch_updater.emulator.wire import read_body, response
 from batch_updater.emulator.witness import Ticket, Witness
+
+SCRIPTED = frozenset({*OPERATIONS, *IDENTITY_OPERATIONS.values()})
+"""The operations that a fault can hit."""
 
 
 def new_request_id() -> str:
@@ -73,6 +78,19 @@ class Service:
         self._identity_service = IdentityService(
             self.entrance, now, settings.iam_qps, self.closing
         )
+
+    def plan(self, faults: Iterable[Fault]) -> None:
+        """Replace the script; ValueError when a fault could never fire."""
+        script = Script(faults)
+        for tally in script.tallies:
+            name = tally.fault.operation
+            if name not in SCRIPTED:
+                near = get_close_matches(name, SCRIPTED, n=2, cutoff=0.4)
+                guess = f"; did you mean {' or '.join(near)}?" if near else ""
+                raise ValueError(
+                    f"fault {tally.fault.name!r}: there is no operation {name!r}{guess}"
+                )
+        self.script = script
 
     def reset(self) -> None:
         """Empty the witness and the quota, rewind the script; faces stay."""

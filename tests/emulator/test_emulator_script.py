@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_updater.emulator import Emulator
 from batch_updater.emulator.faults.fault import Fault
 from batch_updater.emulator.faults.script import KEYS, parse_script, read_script
 
@@ -90,3 +91,19 @@ def test_missing_file(tmp_path: Path) -> None:
     """A file that does not exist is named in the error."""
     with pytest.raises(ValueError, match="No such file"):
         read_script(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(
+    ("operation", "guess"),
+    [
+        ("UpdateFaces", "UpdateFace"),
+        ("AddFaces", "AddFacesByUrl"),
+        ("createtoken", "CreateToken"),
+        ("42", "there is no operation '42'$"),
+    ],
+)
+def test_a_fault_that_could_never_fire(operation: str, guess: str) -> None:
+    """An operation that does not exist is refused, and a close one named."""
+    fault = Fault(name="a", action="reset", operation=operation)
+    with pytest.raises(ValueError, match=f"fault 'a': .*{guess}"):
+        Emulator().script([fault])
