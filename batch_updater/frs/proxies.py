@@ -3,12 +3,14 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from batch_updater.errors import UsageError
 from batch_updater.frs.endpoints import is_host, is_link_local, is_loopback
 
 OFF = "off"
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,16 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
     Return the proxy that the environment names for a URL, or None.
 
     HTTPS_PROXY, HTTP_PROXY and ALL_PROXY are known in both spellings, except
-    HTTP_PROXY, which a web server's client can set; NO_PROXY lists hosts, domains
-    and `host:port`, and `*`. This machine and its metadata service are never
+    HTTP_PROXY, which a web server's client can set; NO_PROXY lists hosts, domains,
+    addresses and networks (`10.0.0.0/8`), with `:port` or without, and `*`. This machine and its metadata service are never
     reached through a proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_loopback(host) or is_link_local(host):
         return None
-    if _is_excepted(host, parts.port, environ):
+    port = parts.port or _PORTS[parts.scheme]
+    if _is_excepted(host, port, environ):
         return None
     for name in _variables(parts.scheme):
         if text := environ.get(name):
@@ -101,17 +104,48 @@ def _variables(scheme: str) -> tuple[str, ...]:
     return ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
-def _is_excepted(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
+def _is_excepted(host: str, port: int, environ: Mapping[str, str]) -> bool:
     said = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    names = [name.strip().lower().lstrip(".") for name in said.split(",")]
-    return any(name and _is_named(host, port, name) for name in names)
+    names = [name.strip().lower() for name in said.split(",")]
+    return any(name and _is_named(_whole(host), port, name) for name in names)
 
 
-def _is_named(host: str, port: int | None, name: str) -> bool:
+def _is_named(host: str, port: int, name: str) -> bool:
     if name == "*":
         return True
-    domain, _, said_port = name.partition(":")
+    domain, said_port = _without_port(name)
     if said_port and said_port != str(port):
         return False
-    domain = domain.removeprefix("*.")
-    return host == domain or host.endswith(f".{domain}")
+    if (network := _network(domain)) is not None:
+        return _is_in(host, network)
+    domain = _whole(domain.removeprefix("*").lstrip("."))
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _without_port(name: str) -> tuple[str, str]:
+    if name.startswith("["):  # [2001:db8::1]:8443
+        address, _, rest = name[1:].partition("]")
+        return address, rest.removeprefix(":")
+    if name.count(":") > 1:  # an IPv6 address as it is
+        return name, ""
+    domain, _, port = name.partition(":")
+    return domain, port
+
+
+def _whole(name: str) -> str:
+    # A full stop at the end says only that nothing is left out.
+    return name.removesuffix(".")
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _is_in(host: str, network: IPv4Network | IPv6Network) -> bool:
+    try:
+        return ip_address(host) in network
+    except ValueError:
+        return False

@@ -102,6 +102,32 @@ def test_a_port_in_no_proxy() -> None:
     assert find_proxy("https://frs.internal", environ) == Proxy(PROXY)
 
 
+@pytest.mark.parametrize(
+    ("url", "named", "excepted"),
+    [
+        ("https://[2001:db8::1]", "2001:db8::1", True),
+        ("https://[2001:db8::1]", "[2001:db8::1]", True),
+        ("https://[2001:DB8:0:0::1]:8443", "[2001:db8::1]:8443", True),
+        ("https://[2001:db8::1]", "[2001:db8::1]:8443", False),
+        ("https://[2001:db8::1]", "2001:db8::/32", True),
+        ("https://[2001:db8::1]", "10.0.0.0/8", False),
+        ("https://10.1.2.3", "10.0.0.0/8", True),
+        ("https://10.1.2.3", "10.1.2.3:443", True),
+        ("https://10.1.2.3:8443", "10.1.2.3:443", False),
+        ("https://frs.internal", "10.0.0.0/8", False),
+        ("https://frs.internal", "frs.internal:443", True),
+        ("https://FRS.Internal.", "frs.internal", True),
+        ("https://frs.internal", "INTERNAL.", True),
+        ("https://frs.internal", ".", False),
+        ("https://frs.internal", "[", False),
+    ],
+)
+def test_spellings_in_no_proxy(url: str, named: str, excepted: bool) -> None:
+    """Addresses, networks, usual ports, capitals and a full stop at the end count."""
+    proxy = find_proxy(url, {"HTTPS_PROXY": PROXY, "NO_PROXY": f"x, {named}"})
+    assert (proxy is None) == excepted
+
+
 def test_no_password_in_any_rendering() -> None:
     """repr shows where the proxy is, not who we are to it."""
     proxy = parse_proxy(f"http://u:{CANARY}@proxy.example.com", "HTTPS_PROXY")
