@@ -1,7 +1,8 @@
 """The credentials in use: where they come from, and how they are replaced."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ from batch_updater.frs.secret_files import read_secret_file
 from batch_updater.frs.sending import Send
 
 LOOK_EVERY = 5.0  # seconds between two looks at a file
+QUIET = 0.3  # seconds that a file must lie still: half a secret is a wrong secret
+_MOST_LOOKS = 20
 _LARGEST_MARGIN = 1800.0  # seconds before its end in which a credential is replaced
 _MARGIN = 0.25  # of a short life
 
@@ -79,17 +82,27 @@ class InFile:
 
     Args:
         read: what reads the file; UsageError when it holds no credential.
+        now: the moment, by the clock that the file's own times follow.
+        sleep: waits for so many seconds.
     """
 
     secrets: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, path: Path, read: Callable[[Path], Credential]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[[Path], Credential],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._path, self._read = path, read
+        self._now, self._sleep = now, sleep
         self._stamp = _stamp(path)
         self._credential = read(path)
 
     async def fetch(self, send: Send) -> Issued:
         """Read the file again; one that is spoiled leaves things as they were."""
+        await self._wait_for_writer()
         stamp = _stamp(self._path)
         try:
             self._credential = self._read(self._path)
@@ -97,6 +110,15 @@ class InFile:
             return Issued(self._credential)
         self._stamp = stamp
         return Issued(self._credential)
+
+    async def _wait_for_writer(self) -> None:
+        # Not for ever: a file that is touched all the time is read as it is.
+        for _ in range(_MOST_LOOKS):
+            stamp = _stamp(self._path)
+            age = self._now().timestamp() - stamp.written if stamp else QUIET
+            if not 0 <= age < QUIET:
+                return
+            await self._sleep(QUIET - age)
 
     def changed(self) -> bool:
         """Return whether the file is another one than the one that was read."""
@@ -106,12 +128,19 @@ class InFile:
         return f"{self._credential.kind} in {self._path}"
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    number: int
+    size: int
+    written: float
+
+
+def _stamp(path: Path) -> _Stamp | None:
     try:
         facts = path.stat()
     except OSError:
-        return ()
-    return (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        return None
+    return _Stamp(facts.st_ino, facts.st_size, facts.st_mtime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +280,10 @@ class Auth:
         return min(LOOK_EVERY, max(0.0, self._renew_at - self._clock()))
 
 
-_FILE_HINT = "--token-file names a file that holds the token and nothing else."
+_FILE_HINT = (
+    "--token-file names a file that holds the token and nothing else. To sign in "
+    "otherwise: --auth aksk, for example."
+)
 
 
 def read_token(path: Path) -> Token:

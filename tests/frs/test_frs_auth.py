@@ -1,5 +1,6 @@
 """Credentials in use: where they come from, when they are replaced, and that they never show."""
 
+import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,6 +132,44 @@ async def test_a_spoiled_token_file_is_no_renewal(
     assert auth.due()
     file.unlink()
     assert not await auth.renew()
+    assert headers(auth) == {"X-Auth-Token": "first"}
+
+
+def moment(clock: Clock) -> datetime:
+    """Return the time of day that a clock of seconds shows."""
+    return datetime.fromtimestamp(clock.seconds, UTC)
+
+
+async def test_a_file_in_writing_is_waited_for(tmp_path: Path) -> None:
+    """Half a token is never taken: the file must lie still before it is read."""
+    file, pieces = tmp_path / "token", ["-half", "-end"]
+    file.write_text("first")
+    clock = Clock()
+    clock.seconds = file.stat().st_mtime
+
+    async def write_on(seconds: float) -> None:
+        clock.seconds += seconds
+        if pieces:
+            with file.open("a") as appended:
+                appended.write(pieces.pop(0))
+            os.utime(file, (clock.seconds, clock.seconds))
+
+    auth = await signed_in(InFile(file, read_token, lambda: moment(clock), write_on))
+    assert headers(auth) == {"X-Auth-Token": "first-half-end"}
+    assert not auth.due()
+
+
+async def test_a_file_that_is_never_still_is_read(tmp_path: Path) -> None:
+    """A file that is touched again and again is no reason to wait for ever."""
+    file, clock = tmp_path / "token", Clock()
+    file.write_text("first")
+
+    async def touch(seconds: float) -> None:
+        clock.seconds += seconds
+        os.utime(file, (clock.seconds, clock.seconds))
+
+    await touch(1.0)
+    auth = await signed_in(InFile(file, read_token, lambda: moment(clock), touch))
     assert headers(auth) == {"X-Auth-Token": "first"}
 
 
