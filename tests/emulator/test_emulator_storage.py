@@ -212,6 +212,13 @@ async def test_folder_as_file(tmp_path: Path) -> None:
         await emulator.start()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_no_room(tmp_path: Path) -> None:
+    """A disk that is full is no damage: the message asks for room."""
+    with pytest.raises(DataError, match=r"cannot be written .* make room on its disk"):
+        DataFile(Path("/dev/full"))
+
+
 async def test_one_emulator_a_file(tmp_path: Path) -> None:
     """A second emulator on a file in use is refused, and told what to do."""
     settings = EmulatorSettings(data=tmp_path / "data")

@@ -66,8 +66,7 @@ class DataFile:
         self._connection = _connect(path)
         try:
             _take_possession(self._connection, path)
-            path.chmod(0o600)
-            self._file = path.stat()
+            self._file = _make_private(path)
         except BaseException:
             self._connection.close()
             raise
@@ -133,6 +132,14 @@ def _take_possession(connection: sqlite3.Connection, path: Path) -> None:
         raise _refusal(path, problem) from problem
 
 
+def _make_private(path: Path) -> os.stat_result:
+    try:
+        path.chmod(0o600)
+        return path.stat()
+    except OSError as problem:  # a disk that is read-only, or a file of somebody else
+        raise _closed(path, problem) from problem
+
+
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     if not _number(connection, "SELECT count(*) FROM sqlite_master"):
         for statement in SCHEMA.split(";"):
@@ -164,6 +171,11 @@ def _refusal(path: Path, problem: sqlite3.Error) -> DataError:
         )
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return _closed(path, problem)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return DataError(
+            f"data file {path} cannot be written ({problem}): make room on its disk, "
+            "or name another one"
+        )
     return _damaged(path, problem)
 
 
