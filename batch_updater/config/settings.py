@@ -119,7 +119,7 @@ def resolve(
     flags: Texts, environ: Mapping[str, str], *, recorded: Texts | None = None
 ) -> Resolved:
     """
-    Fold all layers; the later one wins.
+    Fold all layers; the later one wins, and its region over an earlier endpoint.
 
     Args:
         flags: what the command line says.
@@ -139,6 +139,9 @@ def resolve(
     texts: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = {}
     for layer in layers:
+        if "region" in layer.texts:  # who names a region means no endpoint from below
+            texts.pop("endpoint", None)
+            origins.pop("endpoint", None)
         for name, given in layer.texts.items():
             texts[name] = given
             origins[name] = layer.origin

@@ -20,12 +20,20 @@ from batch_updater.frs.secret_files import find_file
 from batch_updater.frs.signing import AccessKey
 
 CREDENTIALS_VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
-_NONE_GIVEN = (
-    f"Put a project-scoped token into {TOKEN_VARIABLE} or a file named by "
-    "--token-file; or an access key into HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, "
-    "or ~/.huaweicloud/credentials; or an IAM user into BATCH_UPDATER_IAM_DOMAIN, "
-    "_IAM_USER and _IAM_PASSWORD. On a cloud server with an agency: --auth metadata."
+_TOKEN_GOES = (
+    f"a project-scoped token into {TOKEN_VARIABLE} or a file named by --token-file"
 )
+_KEY_GOES = (
+    "an access key into HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, "
+    "or ~/.huaweicloud/credentials"
+)
+_HINTS = {
+    "auto": f"Put {_TOKEN_GOES}; or {_KEY_GOES}; or an IAM user into "
+    "BATCH_UPDATER_IAM_DOMAIN, _IAM_USER and _IAM_PASSWORD. On a cloud server with an "
+    "agency: --auth metadata.",
+    "token": f"Put {_TOKEN_GOES}; or say another way: --auth aksk, for example.",
+    "aksk": f"Put {_KEY_GOES}; or say another way: --auth token, for example.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ class Ways:
                 )
         if found is None:
             said = "" if self.asked == "auto" else f" for --auth {self.asked}"
-            raise UsageError(f"there are no credentials{said}", hint=_NONE_GIVEN)
+            raise UsageError(f"there are no credentials{said}", hint=_HINTS[self.asked])
         return found
 
     def _token(self) -> Source | None:

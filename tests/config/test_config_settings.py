@@ -113,6 +113,42 @@ def test_a_recorded_run_hides_file_and_environment(config: Path) -> None:
     assert resolved.environ[TOKEN] == CANARY
 
 
+@pytest.mark.parametrize(
+    ("flags", "recorded", "endpoint"),
+    [
+        ({"region": ("cn-east-3",)}, {"endpoint": ("https://old",)}, None),
+        (
+            {"endpoint": ("https://new",)},
+            {"endpoint": ("https://old",)},
+            "https://new",
+        ),
+        ({}, {"endpoint": ("https://old",), "region": ("cn-east-3",)}, "https://old"),
+        (
+            {"endpoint": ("https://new",), "region": ("cn-east-3",)},
+            {"endpoint": ("https://old",)},
+            "https://new",
+        ),
+    ],
+)
+def test_a_region_wins_over_an_endpoint_of_before(
+    flags: Texts, recorded: Texts, endpoint: str | None
+) -> None:
+    """Rows never go to the endpoint of another day when a flag names a region."""
+    assert resolve(flags, {}, recorded=recorded).settings.endpoint == endpoint
+    named = {f"BATCH_UPDATER_{k.upper()}": value for k, (value,) in recorded.items()}
+    assert resolve(flags, named).settings.endpoint == endpoint
+
+
+def test_hints_for_the_way_that_is_asked_for() -> None:
+    """--auth token is told where a token goes, and that there are other ways."""
+    for auth, where in (("token", TOKEN), ("aksk", "HUAWEICLOUD_SDK_AK")):
+        with pytest.raises(UsageError, match=f"for --auth {auth}") as caught:
+            make_connection(resolve({**TARGET, "auth": (auth,)}, {}))
+        assert where in caught.value.hint
+        assert "another way" in caught.value.hint
+        assert "_IAM_DOMAIN" not in caught.value.hint
+
+
 def test_the_other_variable_of_the_project() -> None:
     """Our own variable is read before the one of Huawei's SDK."""
     sdk = {"HUAWEICLOUD_SDK_PROJECT_ID": "sdk"}
