@@ -116,7 +116,7 @@ class InFile:
         for _ in range(_MOST_LOOKS):
             stamp = _stamp(self._path)
             age = self._now().timestamp() - stamp.written if stamp else QUIET
-            if not 0 <= age < QUIET:
+            if abs(age) >= QUIET:
                 return
             await self._sleep(QUIET - age)
 
