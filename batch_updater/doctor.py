@@ -5,7 +5,7 @@ Signing in and one read-only request tell everything; the findings are pure.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -319,6 +319,6 @@ _LOOKS: Mapping[str, Callable[[Facts, str], Finding]] = {
 _INDEPENDENT = frozenset({"clock", "token life"})
 
 
-def stops_a_run(findings: Iterator[Finding] | list[Finding]) -> bool:
+def stops_a_run(findings: Iterable[Finding]) -> bool:
     """Return whether one of the findings would end a run before it began."""
     return any(each.state is State.FAULT for each in findings)

@@ -81,12 +81,11 @@ def stop_on_same_failures(
 def _circuit_open(rows: int, last: Result, run_dir: Path) -> CircuitOpen:
     entry = find_code(last.error_code, last.error_msg, last.http_status)
     meaning = entry.meaning if entry else "a code that is not documented"
-    advice = entry.remedy if entry else "look at the message in failed.csv"
+    advice = entry.advice if entry else "Look at the message in failed.csv."
     words = ["batch-updater", "resume", str(run_dir), "--same-failures", "off"]
     return CircuitOpen(
         f"the first {rows:,} rows sent all failed with {last.error_code} ({meaning})",
-        hint=f"{advice[0].upper()}{advice[1:]}. To send the other rows all the same: "
-        + shlex.join(words),
+        hint=f"{advice} To send the other rows all the same: " + shlex.join(words),
     )
 
 

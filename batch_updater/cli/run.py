@@ -92,9 +92,7 @@ def _perform_listing(job: Job, *, quiet: bool) -> int:
     return summary.exit_code
 
 
-async def _with_signals(
-    work: Callable[[Signals], Awaitable[T]],
-) -> T:
+async def _with_signals(work: Callable[[Signals], Awaitable[T]]) -> T:
     signals = Signals(Gate(), note)
     with signals.installed():
         return await work(signals)

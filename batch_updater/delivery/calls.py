@@ -36,9 +36,9 @@ class Clock:
 
 # For codes that are not in the catalogue.
 _UNKNOWN = "a code that is not documented, judged by its HTTP status"
-_REMEDY = (
-    "check the credentials, --project-id, and --region or --endpoint; `batch-updater "
-    "explain` tells how such codes are taken"
+_ADVICE = (
+    "Check the credentials, --project-id, and --region or --endpoint; `batch-updater "
+    "explain` tells how such codes are taken."
 )
 
 
@@ -209,7 +209,7 @@ def refusal(judgement: Judgement, reply: Reply) -> RunRefused:
     entry = judgement.entry
     said = f"{judgement.code}: {judgement.message}".rstrip(": ")
     meaning = entry.meaning if entry else _UNKNOWN
-    remedy = entry.remedy if entry else _REMEDY
+    advice = entry.advice if entry else _ADVICE
     remark = clock_remark(judgement, reply, datetime.now(UTC))
-    hint = f"{remedy[0].upper()}{remedy[1:]}. {remark}".rstrip()
+    hint = f"{advice} {remark}".rstrip()
     return RunRefused(f"the service refuses the run: {said} ({meaning})", hint=hint)

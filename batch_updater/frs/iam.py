@@ -169,8 +169,7 @@ def _advice(judgement: Judgement, hint: str, *, always: bool) -> str:
     entry = judgement.entry
     if entry is None or judgement.code.startswith("HTTP."):  # those speak of FRS
         return hint
-    remedy = f"{entry.remedy[0].upper()}{entry.remedy[1:]}."
-    return f"{remedy} {hint}" if always else remedy
+    return f"{entry.advice} {hint}" if always else entry.advice
 
 
 def _no_iam(reply: Reply, endpoint: str) -> RunRefused:

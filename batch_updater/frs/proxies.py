@@ -82,8 +82,8 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
     HTTPS_PROXY, HTTP_PROXY and ALL_PROXY are known in both spellings, except
     HTTP_PROXY, which a web server's client can set; NO_PROXY lists hosts, domains,
-    addresses and networks (`10.0.0.0/8`), with `:port` or without, and `*`. This machine and its metadata service are never
-    reached through a proxy.
+    addresses and networks (`10.0.0.0/8`), with `:port` or without, and `*`. This
+    machine and its metadata service are never reached through a proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

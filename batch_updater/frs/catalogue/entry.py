@@ -36,6 +36,11 @@ class ErrorCode:
     phrase: str = ""
     source: str = ""
 
+    @property
+    def advice(self) -> str:
+        """The remedy as a sentence of its own."""
+        return f"{self.remedy[0].upper()}{self.remedy[1:]}."
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
