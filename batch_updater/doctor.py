@@ -15,6 +15,7 @@ from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.calls import refusal
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import BatchUpdaterError, RunRefused, UsageError
 from batch_updater.frs.protocol import (
@@ -117,7 +118,7 @@ class Facts:
 async def visit(settings: Settings, connection: Connection) -> Facts:
     """Sign in and send one read-only request, each once; never raises a refusal."""
     once = replace(settings, max_attempts=1)
-    async with open_outlet(once, connection, Signals(Gate())) as outlet:
+    async with open_outlet(once, connection, Signals(Gate(), Notices())) as outlet:
         try:
             await outlet.sign_in()
         except (RunRefused, UsageError) as refused:

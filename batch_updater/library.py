@@ -22,6 +22,7 @@ from batch_updater.config.secrets import Secrets
 from batch_updater.config.settings import Resolved, Settings, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
@@ -99,7 +100,7 @@ def run(
 
 
 async def _execute(job: Job) -> Summary | None:
-    return await execute(job, Signals(Gate()))
+    return await execute(job, Signals(Gate(), Notices()))
 
 
 def update_all(
@@ -164,7 +165,7 @@ async def update_faces(
     resolved = _resolve(token, credentials, settings)
     options, connection = resolved.settings, connect_to_face_set(resolved)
     gate = Gate()
-    async with open_outlet(options, connection, Signals(gate)) as outlet:
+    async with open_outlet(options, connection, Signals(gate, Notices())) as outlet:
         declared = dict((await outlet.ask_face_set()).fields)
         types = FieldTypes(types=declared, allowed=frozenset(declared))
         send = outlet.sender(repeats=lambda face_id: True)

@@ -50,7 +50,7 @@ class Outlet:
         """
         said = "waiting for the service's first answer; Ctrl-C leaves"
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(_PATIENCE, self.signals.notify, said)
+        timer = loop.call_later(_PATIENCE, self.signals.notices.tell, said)
         try:
             await self.sign_in()
             name = self.settings.face_set or ""
@@ -137,7 +137,7 @@ async def open_outlet(
             transport.send, connection.endpoint, connection.project_id, auth
         )
         retry = _retry_policy(settings)
-        renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notify)
+        renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notices)
         async with renewal.kept_fresh():
             yield Outlet(
                 settings=settings,

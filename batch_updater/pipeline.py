@@ -238,7 +238,11 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
             Feed(batches, gate), _sender(ready, outlet), settings.concurrency
         ) as pool,
     ):
-        with outlet.signals.cutting_off(pool.cut_off), time_window(gate, settings):
+        with (
+            outlet.signals.notices.kept(journal.note),
+            outlet.signals.cutting_off(pool.cut_off),
+            time_window(gate, settings),
+        ):
             try:
                 async for result in pool:
                     journal.write(result)

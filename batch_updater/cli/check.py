@@ -10,6 +10,7 @@ from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
 from batch_updater.intake.survey import Survey, survey
 from batch_updater.manifest import make_intake
@@ -40,7 +41,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
     connection = connect_to_face_set(resolved)
-    signals = Signals(Gate())
+    signals = Signals(Gate(), Notices())
     async with open_outlet(resolved.settings, connection, signals) as outlet:
         return dict((await outlet.ask_face_set()).fields)
 

@@ -25,6 +25,7 @@ from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
 from batch_updater.export import list_faces
@@ -93,7 +94,7 @@ def _perform_listing(job: Job, *, quiet: bool) -> int:
 
 
 async def _with_signals(work: Callable[[Signals], Awaitable[T]]) -> T:
-    signals = Signals(Gate(), note)
+    signals = Signals(Gate(), Notices(note))
     with signals.installed():
         return await work(signals)
 

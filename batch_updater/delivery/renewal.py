@@ -7,6 +7,7 @@ from random import Random
 from typing import Protocol, TypeVar
 
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.errors import RunRefused, RunStopped
 from batch_updater.frs.sending import TryAgain
@@ -37,8 +38,8 @@ class Renewal:
     Renews credentials, one call for however many rows were refused with them.
 
     Args:
-        notify: told, for people, of a renewal that failed while the old
-            credentials still hold.
+        notices: told of a renewal that failed while the old credentials still
+            hold.
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class Renewal:
         gate: Gate,
         retry: RetryPolicy,
         chance: Random,
-        notify: Callable[[str], None] = lambda said: None,
+        notices: Notices,
     ) -> None:
         self._auth, self._gate = auth, gate
         self._retry, self._chance = retry, chance
-        self._notify = notify
+        self._notices = notices
         self._taken = -1
         self._turn = asyncio.Lock()
         self._signed_in = asyncio.Event()
@@ -140,7 +141,7 @@ class Renewal:
                 attempt += 1
             except RunRefused as refused:
                 # No second try: a wrong password that is repeated locks the account.
-                self._notify(f"credentials are not renewed: {refused.message}")
+                self._notices.tell(f"credentials are not renewed: {refused.message}")
                 return
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.errors import Interrupted
 
 T = TypeVar("T")
@@ -16,17 +17,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Signals:
     """Turns signals into a closed gate, then into a cut."""
 
-    def __init__(
-        self, gate: Gate, notify: Callable[[str], None] = lambda said: None
-    ) -> None:
+    def __init__(self, gate: Gate, notices: Notices) -> None:
         self.gate = gate
-        self.notify = notify
+        self.notices = notices
         self._cut_off: Callable[[], object] | None = None
 
     def receive(self, signum: int) -> None:
         """Take one signal."""
         if not self.gate.closed:
-            self.notify("finishing what is in flight; once more stops at once")
+            self.notices.tell("finishing what is in flight; once more stops at once")
             self.gate.close(Interrupted(signum))
         elif self._cut_off:
             self._cut_off()

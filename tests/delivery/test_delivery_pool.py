@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from batch_updater.delivery.feed import Batch, Feed, Item, read_in_thread
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
@@ -494,7 +495,7 @@ async def test_a_sleeper_may_be_cancelled() -> None:
 def test_first_signal_drains_second_cuts() -> None:
     """The first signal closes the gate, the second one cuts, if there is what to cut."""
     gate, cuts = Gate(), []
-    signals = Signals(gate)
+    signals = Signals(gate, Notices())
     signals.receive(2)
     assert isinstance(gate.reason, Interrupted)
     assert gate.reason.code == 130

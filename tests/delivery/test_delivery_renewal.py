@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
@@ -44,7 +45,7 @@ class Credentials:
 
 def make(*plan: bool | Exception) -> tuple[Credentials, Renewal, Gate]:
     credentials, gate = Credentials(*plan), Gate()
-    return credentials, Renewal(credentials, gate, AT_ONCE, Random(1)), gate
+    return credentials, Renewal(credentials, gate, AT_ONCE, Random(1), Notices()), gate
 
 
 async def test_many_refusals_renew_once() -> None:
@@ -131,7 +132,7 @@ async def test_kept_fresh_until_refused() -> None:
         told.append(said)
         heard.set()
 
-    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), notify)
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), Notices(notify))
     credentials.is_due = True
     async with renewal.kept_fresh(least_pause=0.0):
         await renewal.sign_in()
@@ -152,7 +153,7 @@ async def test_nothing_starts_with_old_credentials() -> None:
             return await super().renew()
 
     credentials, gate = Slow(True), Gate()
-    renewal = Renewal(credentials, gate, AT_ONCE, Random(1))
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), Notices())
     pacers = (make_pacer(None, 0.0, gate), make_pacer(1000.0, 0.0, gate))
     renewing = asyncio.create_task(renewal.renew(0))
     await asked.wait()
