@@ -5,6 +5,7 @@ The front door: names are loaded when they are first used, because the command
 must answer `--help` before pandas has been imported.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from batch_updater.version import __version__
@@ -46,6 +47,9 @@ __all__ = [
     "update_all",
     "update_faces",
 ]
+
+# Whoever uses the package configures logging; until then nothing is printed.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _ROOMS = {
     "errors": (

@@ -108,6 +108,7 @@ class Outlet:
             retry=_retry_policy(self.settings),
             clock=Clock(),
             chance=SystemRandom(),
+            notices=self.signals.notices,
         )
 
 

@@ -20,6 +20,7 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
@@ -130,11 +131,14 @@ async def execute(
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
+                signals.notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
                 pending = None if job.resumed else job.pending
                 write_down(run, manifest, job.command, pending)
+            signals.notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
+            say_the_end(stop, signals.notices)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
 
@@ -246,6 +250,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
             try:
                 async for result in pool:
                     journal.write(result)
+                    outlet.signals.notices.row(result)
                     tally.add(result)
                     stop_on_errors(tally, rows, gate, settings)
                     stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
@@ -276,6 +281,14 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
         return None
     repeated = frozenset(ready.found.repeated.tolist())
     return lambda face_id: hash_id(face_id) in repeated
+
+
+def say_the_end(stop: Stop | None, notices: Notices) -> None:
+    """Tell whoever looks on that a session ends, and why if that is early."""
+    if stop:
+        notices.tell(f"the run ends early: {stop.message}")
+    else:
+        notices.mention("the run has ended")
 
 
 def as_stop(reason: RunStopped | None) -> Stop | None:

@@ -41,6 +41,13 @@ class OutputMode(StrEnum):
     JSON = "json"
 
 
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """
@@ -328,6 +335,13 @@ OPTIONS: tuple[Option, ...] = (
         "30 s elsewhere",
         default="auto",
         **_text("auto", "bar", "plain", "none"),
+    ),
+    Option(
+        name="log-format",
+        group="output",
+        help="lines on stderr: for people, or one JSON object each",
+        default="text",
+        **_choice(LogFormat),
     ),
     Option(
         name="output",

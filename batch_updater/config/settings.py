@@ -12,6 +12,7 @@ from batch_updater.config.options import (
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
+    LogFormat,
     Option,
     OutputMode,
 )
@@ -69,6 +70,7 @@ class Settings:
     max_duration: float | None
     run_dir: Path | None
     progress: str
+    log_format: LogFormat
     output: OutputMode
     results_format: str
     include_values: bool

@@ -8,6 +8,7 @@ from random import Random
 from time import time_ns
 
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
@@ -48,8 +49,14 @@ _NOT_JUDGED = Judgement(Verdict.STOP_RUN)
 
 @dataclass(slots=True)
 class Tries:
-    """What one call has been through so far."""
+    """
+    What one call has been through so far.
 
+    Args:
+        task: whom it is about; None for the question about the face set.
+    """
+
+    task: Task | None = None
     attempts: list[Attempt] = field(default_factory=list)
     spent: float = 0.0
     settled: float = 0.0
@@ -114,6 +121,7 @@ class Caller:
     retry: RetryPolicy
     clock: Clock
     chance: Random
+    notices: Notices = field(default_factory=Notices)
 
     async def call(self, send: Send, judge: Judge, tries: Tries) -> None:
         """
@@ -147,9 +155,11 @@ class Caller:
         self, tries: Tries, started: float, reply: Reply, judgement: Judgement
     ) -> None:
         latency = self.clock.now() - started
-        tries.attempts.append(
-            Attempt(self.clock.stamp(started), latency, reply.status, judgement.code)
-        )
+        stamp = self.clock.stamp(started)
+        attempt = Attempt(stamp, latency, reply.status, judgement.code)
+        tries.attempts.append(attempt)
+        number = len(tries.attempts)
+        self.notices.attempt(tries.task, number, attempt, judgement, reply)
         tries.spent += latency
         tries.ambiguous |= reply.status is None and reply.sent
         tries.judgement = judgement

@@ -50,7 +50,7 @@ class Reader:
         )
 
     async def _read(self, ask: Send, judge: Judge, task: Task) -> Result:
-        tries = Tries()
+        tries = Tries(task)
         with suppress(asyncio.CancelledError):
             await self.caller.call(ask, judge, tries)
         faces = read_faces(tries.reply.body) if tries.succeeded else None

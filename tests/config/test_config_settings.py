@@ -211,6 +211,7 @@ BAD_TEXTS = {
     "to": "faces.xlsx",
     "page": "10001",
     "progress": "dots",
+    "log-format": "xml",
     "output": "yaml",
     "results-format": "orc",
     "include-values": "x",
