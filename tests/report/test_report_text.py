@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_updater.inert import printable
 from batch_updater.models import Outcome
 from batch_updater.report.progress import (
     BarProgress,
@@ -124,16 +123,6 @@ def test_no_text_of_others_moves_the_cursor(text: str, code: str) -> None:
     assert rendered.replace("\n", "").isprintable()
     assert len(rendered.splitlines()) == 16
     rendered.encode()
-
-
-@MANY
-@given(text=st.text())
-def test_printable_keeps_what_people_can_read(text: str) -> None:
-    """Printable text stays; all else is spelled out in ASCII."""
-    shown = printable(text)
-    assert shown.isprintable()
-    if text.isprintable():
-        assert shown == text
 
 
 @pytest.mark.parametrize(
