@@ -1,7 +1,9 @@
 """The command: the only place that reads argv, prints and exits."""
 
 import argparse
+import codecs
 import io
+import json
 import sys
 from collections.abc import Sequence
 
@@ -20,9 +22,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_everything() -> None:
-    # A name that the terminal's encoding lacks must not end a run with a traceback.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """Let no name end a command because the terminal's encoding lacks a letter."""
+    codecs.register_error("spelled-out", _spell_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelled-out")
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    # As JSON does, whose lines must stay JSON; Python's own way is not that.
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 
 from batch_updater.config.options import BY_NAME, LogFormat
 from batch_updater.config.secrets import VARIABLES
@@ -18,14 +18,16 @@ _command = logging.getLogger("batch_updater.command")
 
 
 def write_line(line: str) -> None:
-    """Write a line to stderr; a bar that is drawn there is drawn again below."""
+    """
+    Write a line to stderr; a bar that is drawn there is drawn again below.
+
+    A log that nobody reads any more stops nothing: this is called from workers.
+    """
     bar = sys.modules.get("tqdm")  # without its module there is none
-    if bar is None:
+    beside = bar.tqdm.external_write_mode(file=sys.stderr) if bar else nullcontext()
+    with suppress(OSError, ValueError), beside:
         sys.stderr.write(f"{line}\n")
-    else:
-        with bar.tqdm.external_write_mode(file=sys.stderr):
-            sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+        sys.stderr.flush()
 
 
 class _Handler(logging.Handler):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, NoReturn
 
-from batch_updater.config.options import OPTIONS, Option
+from batch_updater.config.option import Option
+from batch_updater.config.options import OPTIONS
 from batch_updater.config.settings import Texts
 from batch_updater.inert import printable
 from batch_updater.version import __version__

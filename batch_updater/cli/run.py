@@ -22,8 +22,13 @@ from batch_updater.cli.show import (
     print_summary,
 )
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.config.options import (
+    CONFIG_VARIABLE,
+    PROFILE_VARIABLE,
+    LogFormat,
+    OutputMode,
+)
+from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
@@ -56,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def perform(job: Job, *, quiet: bool) -> int:
     """Execute a job with this process's signals; print its summary."""
-    if quiet:
-        job = replace(job, settings=replace(job.settings, progress="none"))
+    progress = _progress(job.settings, quiet=quiet)
+    job = replace(job, settings=replace(job.settings, progress=progress))
     if job.lists:
         return _perform_listing(job)
     found: list[Survey] = []
@@ -79,6 +84,14 @@ def perform(job: Job, *, quiet: bool) -> int:
         return _conclude_dry_run(found[0], rows, as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
+
+
+def _progress(settings: Settings, *, quiet: bool) -> str:
+    if quiet:
+        return "none"
+    if settings.log_format is LogFormat.JSON and settings.progress == "auto":
+        return "plain"  # a bar among lines of JSON is for nobody
+    return settings.progress
 
 
 def _perform_listing(job: Job) -> int:

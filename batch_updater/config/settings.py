@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from batch_updater.config.option import Option
 from batch_updater.config.options import (
     BY_NAME,
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
     LogFormat,
-    Option,
     OutputMode,
 )
 from batch_updater.config.parsing import MaxErrors

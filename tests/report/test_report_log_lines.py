@@ -14,7 +14,7 @@ from batch_updater.report.log_lines import FIELDS, JsonLines, TextLines
 # A busy machine is no fault of what is tested.
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "run_id": "20261124T210000Z-1a2b3c",
     "source": "faces.csv",
     "row": 48213,
