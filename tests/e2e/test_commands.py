@@ -197,12 +197,14 @@ def test_quiet(bench: Bench) -> None:
 
 
 def test_terminal(bench: Bench) -> None:
-    """On a terminal stderr draws a bar with failures and throttled replies."""
+    """On a terminal stderr draws a bar with failures and throttled replies; log lines stand above it."""
     source = bench.prepare(20)
+    once = fault("respond", face_id="face0007", status=503, code="FRS.0018")
+    bench.emulator.script([once])
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     process = subprocess.Popen(
-        [COMMAND, "run", *usual(bench), source],
+        [COMMAND, "run", *usual(bench), "-v", source],
         cwd=bench.folder,
         env=environment(bench, TERM="xterm"),
         stdout=subprocess.DEVNULL,
@@ -219,6 +221,10 @@ def test_terminal(bench: Bench) -> None:
     assert process.wait(30) == 0
     assert b"20/20" in seen
     assert b"failed 0, throttled 0" in seen
+    [line] = [each for each in seen.split(b"\r\n") if b"face0007 attempt 1" in each]
+    shown = line.rpartition(b"\r")[2]  # the bar before it is wiped
+    assert shown.startswith(b"20")
+    assert b"request id" in shown
 
 
 def test_reader_that_left(bench: Bench) -> None:
