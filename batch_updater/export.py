@@ -60,7 +60,7 @@ async def list_faces(
             with time_window(signals.gate, settings):
                 await signals.until_cut_off(listing.go_on(signals.gate))
             stop = as_stop(signals.gate.reason)
-            say_the_end(stop, signals.notices)
+            say_the_end(stop, signals.notices, values=settings.include_values)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
 

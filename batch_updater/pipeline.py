@@ -26,6 +26,7 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
     InputError,
     RunDirectoryError,
+    RunRefused,
     RunStopped,
     ViewsFailed,
 )
@@ -138,7 +139,7 @@ async def execute(
                 write_down(run, manifest, job.command, pending)
             signals.notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
-            say_the_end(stop, signals.notices)
+            say_the_end(stop, signals.notices, values=settings.include_values)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
 
@@ -283,12 +284,21 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
     return lambda face_id: hash_id(face_id) in repeated
 
 
-def say_the_end(stop: Stop | None, notices: Notices) -> None:
-    """Tell whoever looks on that a session ends, and why if that is early."""
-    if stop:
-        notices.tell(f"the run ends early: {stop.message}")
-    else:
+def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
+    """
+    Tell whoever looks on that a session ends, and why if that is early.
+
+    Args:
+        values: whether the words of a service that refuses may be repeated: it may
+            have read them in the row that it refused first.
+    """
+    if stop is None:
         notices.mention("the run has ended")
+    elif stop.name == RunRefused.name and not values:
+        said = f"the service refuses it, as the summary tells. {stop.hint}"
+        notices.tell(f"the run ends early: {said}".rstrip())
+    else:
+        notices.tell(f"the run ends early: {stop.message}")
 
 
 def as_stop(reason: RunStopped | None) -> Stop | None:

@@ -38,9 +38,14 @@ class _Handler(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        if is_ours(record) or record.levelno >= self._least():
-            write_line(self.format(record))
+        """Write one record; one that cannot be written must not lose a row."""
+        try:
+            if is_ours(record) or record.levelno >= self._least():
+                write_line(self.format(record))
+        except Exception as error:
+            write_line(
+                f"batch-updater: a line of the log is lost: {type(error).__name__}"
+            )
 
     def _least(self) -> int:
         return max(logging.WARNING, logging.getLogger("batch_updater").level)

@@ -1,5 +1,6 @@
 """What a command logs: as much as was asked for, where it belongs, and nothing unasked."""
 
+import argparse
 import json
 import logging
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from bench import Bench, Ended, fault, make_rows
 
 from batch_updater import FaceUpdate, run, update_all
+from batch_updater.cli.log import logging_to_stderr
 from batch_updater.delivery.notices import Notices
 from batch_updater.report.log_lines import FIELDS
 
@@ -134,6 +136,15 @@ def test_the_log_ends_with_the_command(bench: Bench) -> None:
     assert (list(root.handlers), list(ours.handlers), ours.level) == before
 
 
+def test_a_line_that_cannot_be_made(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever goes wrong in the log stays there: workers log, and hold outcomes."""
+    with logging_to_stderr(argparse.Namespace()):
+        logging.getLogger("batch_updater.run").warning("%d rows", "no")
+    assert capsys.readouterr().err == (
+        "batch-updater: a line of the log is lost: TypeError\n"
+    )
+
+
 def test_the_library_prints_nothing(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,3 +184,15 @@ def test_values_only_when_asked_for(bench: Bench, form: str) -> None:
     asked = bench.run(source, *loud, "--run-dir", "j2", "--include-values")
     assert "canary-4712" in asked.err
     assert "canary-4711" in asked.err
+
+
+def test_a_refusal_quotes_no_value(bench: Bench) -> None:
+    """Who refuses the run as a whole has read a row first: what to do is said, no more."""
+    source = bench.prepare(3)
+    refusing = fault("respond", code="FRS.0019", message="not 'canary-4712'")
+    bench.emulator.script([replace(refusing, times=0)])
+    silent = bench.run(source, "-vv")
+    assert (silent.code, "canary" in silent.err) == (3, False)
+    assert "WARNING run job: the run ends early: the service refuses it" in silent.err
+    asked = bench.run(source, "--run-dir", "j2", "--include-values")
+    assert "canary-4712" in asked.err
