@@ -139,9 +139,10 @@ def test_the_log_ends_with_the_command(bench: Bench) -> None:
 def test_a_line_that_cannot_be_made(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever goes wrong in the log stays there: workers log, and hold outcomes."""
     with logging_to_stderr(argparse.Namespace()):
-        logging.getLogger("batch_updater.run").warning("%d rows", "no")
+        odd = {"latency_ms": "soon"}
+        logging.getLogger("batch_updater.run").warning("odd", extra=odd)
     assert capsys.readouterr().err == (
-        "batch-updater: a line of the log is lost: TypeError\n"
+        "batch-updater: a line of the log is lost: ValueError\n"
     )
 
 
