@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         RunDirectoryError,
         RunRefused,
         RunStopped,
+        SameFailures,
         TooManyErrors,
         UsageError,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "RunDirectoryError",
     "RunRefused",
     "RunStopped",
+    "SameFailures",
     "Summary",
     "TooManyErrors",
     "UsageError",
@@ -55,6 +57,7 @@ _ROOMS = {
         "RunDirectoryError",
         "RunRefused",
         "RunStopped",
+        "SameFailures",
         "TooManyErrors",
         "UsageError",
     ),

@@ -30,6 +30,7 @@ from batch_updater.errors import (
     JournalFailed,
     RunRefused,
     RunStopped,
+    SameFailures,
     TimeWindowOver,
     TooManyErrors,
     UsageError,
@@ -51,6 +52,7 @@ _STOPS: Mapping[str, type[RunStopped]] = {
     for kind in (
         RunRefused,
         TooManyErrors,
+        SameFailures,
         CircuitOpen,
         JournalFailed,
         TimeWindowOver,

@@ -18,8 +18,8 @@ import numpy as np
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
@@ -229,7 +229,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
-    circuit = Circuit(settings.same_failures)
+    first = FirstRows(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     async with (
         aclosing(read_in_thread(items)) as batches,
@@ -248,7 +248,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                     journal.write(result)
                     tally.add(result)
                     stop_on_errors(tally, rows, gate, settings)
-                    stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
+                    stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from batch_updater.config.settings import Settings
-from batch_updater.delivery.circuit import Circuit
+from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
 from batch_updater.errors import (
-    CircuitOpen,
     JournalFailed,
+    SameFailures,
     TimeWindowOver,
     TooManyErrors,
 )
@@ -66,7 +66,7 @@ def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> N
 
 
 def stop_on_same_failures(
-    circuit: Circuit,
+    first: FirstRows,
     result: Result,
     tally: Tally,
     rows: int,
@@ -74,16 +74,16 @@ def stop_on_same_failures(
     run_dir: Path,
 ) -> None:
     """Close the gate when the first of all rows failed alike, and others are left."""
-    if circuit.opens(result) and tally.total < rows:
-        gate.close(_circuit_open(circuit.count, result, run_dir))
+    if first.fail_alike(result) and tally.total < rows:
+        gate.close(_same_failures(first.count, result, run_dir))
 
 
-def _circuit_open(rows: int, last: Result, run_dir: Path) -> CircuitOpen:
+def _same_failures(rows: int, last: Result, run_dir: Path) -> SameFailures:
     entry = find_code(last.error_code, last.error_msg, last.http_status)
     meaning = entry.meaning if entry else "a code that is not documented"
     advice = entry.advice if entry else "Look at the message in failed.csv."
     words = ["batch-updater", "resume", str(run_dir), "--same-failures", "off"]
-    return CircuitOpen(
+    return SameFailures(
         f"the first {rows:,} rows sent all failed with {last.error_code} ({meaning})",
         hint=f"{advice} To send the other rows all the same: " + shlex.join(words),
     )

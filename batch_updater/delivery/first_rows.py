@@ -1,19 +1,19 @@
-"""The circuit: whether a run fails the same way from its first row on; pure."""
+"""The first rows: whether a run fails the same way from its first row on; pure."""
 
 from batch_updater.models import Outcome, Result
 
 _BAD = frozenset({Outcome.FAILED, Outcome.MISSING})
 
 
-class Circuit:
+class FirstRows:
     """
-    Opens when the first rows that were sent all failed with the same code.
+    Watches whether the first rows that were sent all failed with the same code.
 
     One row that ends otherwise proves that the run as a whole is not what is
-    wrong, and the circuit stays closed from then on.
+    wrong, and nobody watches from then on.
 
     Args:
-        limit: how many rows it takes; None never opens.
+        limit: how many rows it takes; None never fails.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -21,8 +21,8 @@ class Circuit:
         self._code: str | None = None
         self.count = 0
 
-    def opens(self, result: Result) -> bool:
-        """Take the next result; return whether it is the one that opens."""
+    def fail_alike(self, result: Result) -> bool:
+        """Take the next result; return whether it is the one that fills the limit."""
         if self._limit is None or not _was_sent(result):
             return False
         if result.outcome not in _BAD or not self._is_alike(result):
