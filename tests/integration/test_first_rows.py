@@ -90,7 +90,7 @@ def test_a_retry_is_not_watched(bench: Bench) -> None:
     source = bench.prepare(20)
     bench.emulator.script([fault("respond", code="FRS.0018", times=0)])
     flags = ("--max-attempts", "1", "--same-failures", "3", "--concurrency", "1")
-    assert bench.run(source, *flags).code == 4
+    assert bench.run(source, *flags, "--max-outage", "off").code == 4
     assert bench.command("resume", "job", "--same-failures", "off").code == 1
     again = ("retry", "job", "--run-dir", "again")
     assert bench.command(*again).code == 1
