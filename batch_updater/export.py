@@ -55,7 +55,10 @@ async def list_faces(
                 manifest = _describe(job, run, face_set)
                 write_down(run, manifest, job.command)
             listing = _Listing(job, run, face_set, outlet.reader())
-            with time_window(signals.gate, settings):
+            with (
+                signals.notices.kept(run.journal.note),
+                time_window(signals.gate, settings),
+            ):
                 await signals.until_cut_off(listing.go_on(signals.gate))
             stop = as_stop(signals.gate.reason)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})

@@ -44,8 +44,8 @@ from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
-    stop_on_errors,
     stop_on_same_failures,
+    stopping_on_errors,
     time_window,
     upkeep,
 )
@@ -231,12 +231,11 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     first = FirstRows(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
+    send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     async with (
         aclosing(read_in_thread(items)) as batches,
         upkeep(journal, progress, tally, gate),
-        open_pool(
-            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
-        ) as pool,
+        open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
             outlet.signals.notices.kept(journal.note),
@@ -247,11 +246,14 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                 async for result in pool:
                     journal.write(result)
                     tally.add(result)
-                    stop_on_errors(tally, rows, gate, settings)
                     stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)
+
+
+def _allowed(settings: Settings, rows: int) -> int | None:
+    return None if settings.max_errors is None else settings.max_errors.of(rows)
 
 
 def _sender(ready: Ready, outlet: Outlet) -> Send:

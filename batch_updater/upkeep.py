@@ -9,6 +9,7 @@ from pathlib import Path
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.pool import Send
 from batch_updater.errors import (
     JournalFailed,
     SameFailures,
@@ -17,7 +18,7 @@ from batch_updater.errors import (
 )
 from batch_updater.files.journal import Journal
 from batch_updater.frs.codes import find_code
-from batch_updater.models import Result
+from batch_updater.models import Outcome, Result, Task
 from batch_updater.report.progress import Progress, format_duration
 from batch_updater.report.summary import Tally
 
@@ -57,12 +58,30 @@ async def _keep_shown(progress: Progress, tally: Tally) -> None:
         progress.show(tally)
 
 
-def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> None:
-    """Close the gate when more rows have failed than --max-errors allows."""
-    limit = settings.max_errors
-    if limit is not None and tally.failed > limit.of(rows):
-        said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
-        gate.close(TooManyErrors(said, hint="failed.csv says why."))
+def stopping_on_errors(send: Send, allowed: int | None, gate: Gate) -> Send:
+    """
+    Return what sends, and closes the gate when more rows have failed than allowed.
+
+    Whoever sent the row closes it, before it can take another one: only what is in
+    flight by then still ends.
+
+    Args:
+        allowed: rows that may fail, as --max-errors says; None for any number.
+    """
+    if allowed is None:
+        return send
+    failed = 0
+
+    async def watched(task: Task) -> Result:
+        nonlocal failed
+        result = await send(task)
+        failed += result.outcome is Outcome.FAILED
+        if failed > allowed:
+            said = f"{failed:,} rows failed; --max-errors allows {allowed:,}"
+            gate.close(TooManyErrors(said, hint="failed.csv says why."))
+        return result
+
+    return watched
 
 
 def stop_on_same_failures(
