@@ -219,12 +219,13 @@ def test_any_answer_of_a_living_service_closes_it(sign: Reply) -> None:
 
 
 def test_a_poison_row_alone() -> None:
-    """A row that always fails spends its own attempts and stops nobody."""
-    house = House(answer=lambda number: DOWN if number == 3 else GOOD)
+    """A row that always fails spends its own attempts, however many, and stops nobody."""
+    policy = RetryPolicy(max_attempts=200, max_elapsed=1e9)
+    house = House(answer=lambda number: DOWN if number == 3 else GOOD, retry=policy)
     house.run(20, 1)
     assert house.states == []
     assert house.tries[3].gave_up
-    assert len(house.tries[3].attempts) == 6
+    assert len(house.tries[3].attempts) == 200
     assert sum(each.succeeded for each in house.tries.values()) == 19
 
 
@@ -282,6 +283,16 @@ def test_a_long_retry_after_does_not_outlast_max_outage() -> None:
     house = House(answer=lambda number: asked if now() > 5.0 else GOOD, max_outage=60.0)
     assert house.run(2000, 32) == pytest.approx(65.0, abs=0.5)
     assert house.notes[1]["probes"] == 0
+
+
+def test_half_of_all_requests_fail_for_ever() -> None:
+    """A service that is half broken gets all rows done, at what the budget allows."""
+    chance = Random(3)
+    policy = RetryPolicy(max_attempts=100, max_elapsed=1e9)
+    house = House(answer=lambda number: chance.choice((GOOD, DOWN)), retry=policy)
+    took = house.run(1000, 64)
+    assert all(each.succeeded for each in house.tries.values())
+    assert 300.0 < took < 1000.0
 
 
 def test_off_lets_each_row_fail_for_itself() -> None:
