@@ -163,6 +163,8 @@ async def update_faces(
         RunRefused: the service refuses all of it; raised after the results of
             what was in flight. Updates that were not sent have no result, or
             one that says `unprocessed`.
+        CircuitOpen: the service has been down for longer than `max_outage`;
+            likewise.
     """
     resolved = _resolve(token, credentials, settings)
     options, connection = resolved.settings, connect_to_face_set(resolved)

@@ -33,6 +33,17 @@ def test_max_errors(bench: Bench, flag: str, allowed: int, concurrency: int) -> 
     assert_accounted(bench, {source: make_rows(200)})
 
 
+def test_max_errors_of_a_resumed_run(bench: Bench) -> None:
+    """A resume begins at nought, and a share is of the rows that it has to send."""
+    source = bench.prepare(100)
+    fail_all(bench)
+    flags = ("--max-errors", "20%", "--concurrency", "1")
+    assert bench.run(source, *flags).code == 4
+    assert bench.record().outcomes["failed"] == 21
+    assert bench.command("resume", "job").code == 4
+    assert bench.record().outcomes["failed"] == 21 + 16, "79 rows were left"
+
+
 def test_max_errors_not_reached(bench: Bench) -> None:
     """As many failures as --max-errors allows do not stop the run."""
     source = bench.prepare(20)
