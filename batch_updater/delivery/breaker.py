@@ -127,19 +127,19 @@ class Breaker:
         if self._gate.closed:
             return
         probes, lasted = self._circuit.probes, format_duration(self._lasted)
-        self._notices.record(
-            "circuit",
-            f"the service is not back after {lasted} (--max-outage)",
-            state="given_up",
-            outage_s=round(self._lasted, 3),
-            probes=probes,
-        )
         self._gate.close(
             CircuitOpen(
                 f"the service has been down for {lasted}, since {self._since}, the "
                 f"last time with {self._trouble}; probes that failed: {probes}",
                 hint=_HINT,
             )
+        )
+        self._notices.record(
+            "circuit",
+            f"the service is not back after {lasted} (--max-outage)",
+            state="given_up",
+            outage_s=round(self._lasted, 3),
+            probes=probes,
         )
 
     @property
