@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         RunDirectoryError,
         RunRefused,
         RunStopped,
+        SameFailures,
         TooManyErrors,
         UsageError,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "RunDirectoryError",
     "RunRefused",
     "RunStopped",
+    "SameFailures",
     "Summary",
     "TooManyErrors",
     "UsageError",
@@ -59,6 +61,7 @@ _ROOMS = {
         "RunDirectoryError",
         "RunRefused",
         "RunStopped",
+        "SameFailures",
         "TooManyErrors",
         "UsageError",
     ),

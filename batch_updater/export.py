@@ -57,7 +57,10 @@ async def list_faces(
                 write_down(run, manifest, job.command)
             signals.notices.mention(f"{job.command} begins, version {__version__}")
             listing = _Listing(job, run, face_set, outlet.reader())
-            with time_window(signals.gate, settings):
+            with (
+                signals.notices.kept(run.journal.note),
+                time_window(signals.gate, settings),
+            ):
                 await signals.until_cut_off(listing.go_on(signals.gate))
             stop = as_stop(signals.gate.reason)
             say_the_end(stop, signals.notices, values=settings.include_values)

@@ -30,6 +30,7 @@ from batch_updater.errors import (
     JournalFailed,
     RunRefused,
     RunStopped,
+    SameFailures,
     TimeWindowOver,
     TooManyErrors,
     UsageError,
@@ -51,6 +52,7 @@ _STOPS: Mapping[str, type[RunStopped]] = {
     for kind in (
         RunRefused,
         TooManyErrors,
+        SameFailures,
         CircuitOpen,
         JournalFailed,
         TimeWindowOver,
@@ -161,6 +163,8 @@ async def update_faces(
         RunRefused: the service refuses all of it; raised after the results of
             what was in flight. Updates that were not sent have no result, or
             one that says `unprocessed`.
+        CircuitOpen: the service has been down for longer than `max_outage`;
+            likewise.
     """
     resolved = _resolve(token, credentials, settings)
     options, connection = resolved.settings, connect_to_face_set(resolved)

@@ -18,12 +18,13 @@ import numpy as np
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
+    CircuitOpen,
     InputError,
     RunDirectoryError,
     RunRefused,
@@ -46,8 +47,8 @@ from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
-    stop_on_errors,
     stop_on_same_failures,
+    stopping_on_errors,
     time_window,
     upkeep,
 )
@@ -234,14 +235,13 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
-    circuit = Circuit(settings.same_failures)
+    first = FirstRows(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
+    send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     async with (
         aclosing(read_in_thread(items)) as batches,
         upkeep(journal, progress, tally, gate),
-        open_pool(
-            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
-        ) as pool,
+        open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
             outlet.signals.notices.kept(journal.note),
@@ -253,11 +253,14 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                     journal.write(result)
                     outlet.signals.notices.row(result)
                     tally.add(result)
-                    stop_on_errors(tally, rows, gate, settings)
-                    stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
+                    stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)
+
+
+def _allowed(settings: Settings, rows: int) -> int | None:
+    return None if settings.max_errors is None else settings.max_errors.of(rows)
 
 
 def _sender(ready: Ready, outlet: Outlet) -> Send:
@@ -284,6 +287,10 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
     return lambda face_id: hash_id(face_id) in repeated
 
 
+# Stops whose message repeats the service's own words.
+_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
+
+
 def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
     """
     Tell whoever looks on that a session ends, and why if that is early.
@@ -294,9 +301,9 @@ def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
     """
     if stop is None:
         notices.mention("the run has ended")
-    elif stop.name == RunRefused.name and not values:
-        said = f"the service refuses it, as the summary tells. {stop.hint}"
-        notices.tell(f"the run ends early: {said}".rstrip())
+    elif stop.name in _QUOTING and not values:
+        said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
+        notices.tell(said.rstrip())
     else:
         notices.tell(f"the run ends early: {stop.message}")
 

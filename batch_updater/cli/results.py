@@ -82,8 +82,8 @@ def _story(result: Result) -> Iterator[str]:
         said = (
             f"  attempt {number}  {format_time(attempt.started_at)}  "
             f"{attempt.latency * 1000:.0f} ms  {answer}  {printable(attempt.code)}"
-        )
-        yield said.rstrip()
+        ).rstrip()
+        yield f"{said}  ambiguous" if attempt.ambiguous else said
     if result.error_msg:
         said = result.error_code or f"{result.rule} ({result.column})"
         yield printable(f"  {said}: {result.error_msg}")

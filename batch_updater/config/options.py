@@ -18,6 +18,7 @@ from batch_updater.config.parsing import (
     parse_field,
     parse_format,
     parse_max_errors,
+    parse_max_outage,
     parse_rate,
     parse_same_failures,
     parse_share,
@@ -261,6 +262,15 @@ OPTIONS: tuple[Option, ...] = (
         parse=parse_same_failures,
         default="50",
         metavar="N|off",
+    ),
+    Option(
+        name="max-outage",
+        group="safety",
+        help="stop when the service has been down for this long; `off` never waits "
+        "for it, each row fails for itself",
+        parse=parse_max_outage,
+        default="15m",
+        metavar="TIME|off",
     ),
     Option(
         name="max-duration",

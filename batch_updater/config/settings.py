@@ -67,6 +67,7 @@ class Settings:
     dry_run: bool
     max_errors: MaxErrors | None
     same_failures: int | None
+    max_outage: float | None
     max_duration: float | None
     run_dir: Path | None
     progress: str

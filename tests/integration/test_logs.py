@@ -194,6 +194,6 @@ def test_a_refusal_quotes_no_value(bench: Bench) -> None:
     bench.emulator.script([replace(refusing, times=0)])
     silent = bench.run(source, "-vv")
     assert (silent.code, "canary" in silent.err) == (3, False)
-    assert "WARNING run job: the run ends early: the service refuses it" in silent.err
+    assert "WARNING run job: the run ends early (refused)" in silent.err
     asked = bench.run(source, "--run-dir", "j2", "--include-values")
     assert "canary-4712" in asked.err
