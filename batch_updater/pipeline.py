@@ -9,9 +9,10 @@ closes the gate at the source, and what is in flight lands.
 import asyncio
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,7 @@ from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.scribe import Scribe
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     stop_on_errors,
@@ -63,6 +65,7 @@ class Job:
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
         parent: the run whose failed rows are sent again, or empty.
+        changed: settings that a resume was told otherwise, as [before, now].
         purpose: whether rows are updates, or faces to read.
     """
 
@@ -73,6 +76,7 @@ class Job:
     pending: Selection | None = None
     resumed: Opened | None = None
     parent: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
     purpose: Purpose = Purpose.UPDATE
 
     @property
@@ -88,6 +92,12 @@ class Job:
         if self.purpose is Purpose.EXPORT:
             return "export"
         return "retry" if self.parent else "run"
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the journal says of this session."""
+        changed = {"settings": dict(self.changed)} if self.changed else {}
+        return {"command": self.command, **changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +143,14 @@ async def execute(
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
                 pending = None if job.resumed else job.pending
-                write_down(run, manifest, job.command, pending)
+                write_down(
+                    run,
+                    manifest,
+                    job.session,
+                    in_flight=settings.concurrency,
+                    selection=pending,
+                )
             stop = await _deliver(ready, outlet, run)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
 
 
@@ -153,6 +168,8 @@ def conclude(
             summary = write_all(directory, manifest, settings, stop)
             totals = {"read": summary.read, **summary.outcomes}
             ended(manifest, early=stop is not None).save(directory, totals)
+    except ViewsFailed as error:
+        raise _with_stop(error, stop) from error.__cause__
     except InputError as error:  # as such it would say that nothing was sent
         raise ViewsFailed(
             f"the input changed while the views were made: {error.message}",
@@ -160,6 +177,13 @@ def conclude(
             + shlex.join(["batch-updater", "results", str(directory.path)]),
         ) from error
     return summary
+
+
+def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
+    if stop is None:
+        return failure
+    said = f"{stop.message}; then {failure.message}"
+    return ViewsFailed(said, hint=stop.hint or failure.hint)
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
@@ -224,8 +248,9 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
 
 
 async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
-    journal, run_dir = run.journal, run.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
+    notices, run_dir = outlet.signals.notices, run.directory.path
+    scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
@@ -233,25 +258,26 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     async with (
         aclosing(read_in_thread(items)) as batches,
-        upkeep(journal, progress, tally, gate),
+        scribe.syncing(),
+        upkeep(progress, tally),
         open_pool(
             Feed(batches, gate), _sender(ready, outlet), settings.concurrency
         ) as pool,
     ):
         with (
-            outlet.signals.notices.kept(journal.note),
+            notices.kept(scribe.note),
             outlet.signals.cutting_off(pool.cut_off),
             time_window(gate, settings),
         ):
             try:
                 async for result in pool:
-                    journal.write(result)
+                    scribe.write(result)
                     tally.add(result)
                     stop_on_errors(tally, rows, gate, settings)
                     stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
-    return as_stop(gate.reason)
+    return scribe.end()
 
 
 def _sender(ready: Ready, outlet: Outlet) -> Send:
@@ -276,15 +302,3 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
         return None
     repeated = frozenset(ready.found.repeated.tolist())
     return lambda face_id: hash_id(face_id) in repeated
-
-
-def as_stop(reason: RunStopped | None) -> Stop | None:
-    """Return why a run ended early as its summary tells it."""
-    if reason is None:
-        return None
-    return Stop(
-        name=reason.name,
-        message=reason.message,
-        hint=reason.hint,
-        exit_code=reason.code,
-    )

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import OutputMode
+from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.journal import Journal, locked
@@ -33,6 +34,10 @@ from batch_updater.summaries import read_stop
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
 
+# What a resume may be told for itself alone: it lifts a guard, and a later resume is
+# guarded again as the run was when it began.
+_FOR_ONCE = frozenset({"same-failures"})
+
 
 def resume(arguments: argparse.Namespace) -> int:
     """Send the rows that have no final outcome yet; all others stay as they are."""
@@ -51,8 +56,25 @@ def resume(arguments: argparse.Namespace) -> int:
             _job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
             parent=manifest.parent,
+            texts=_kept(manifest.settings, resolved.texts),
+            changed=_changed(manifest.settings, flags_of(arguments)),
         )
         return perform(job, quiet=arguments.quiet)
+
+
+def _kept(recorded: Texts, now: Texts) -> Texts:
+    once = {name: recorded[name] for name in _FOR_ONCE if name in recorded}
+    return {k: v for k, v in now.items() if k not in _FOR_ONCE} | once
+
+
+def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
+    """Return what flags say otherwise than the run: [before, now], for the journal."""
+    changed = {}
+    for name, given in flags.items():
+        before = recorded.get(name, (BY_NAME[name].default,))
+        if before != given:
+            changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
+    return changed
 
 
 def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:
