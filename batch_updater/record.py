@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
-from batch_updater.files.disk import room_for
+from batch_updater.files.disk import remedy, room_for
 from batch_updater.files.journal import Journal, select_rows
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
@@ -55,7 +55,7 @@ def opened(
             path = str(resumed.directory.path)
             raise RunDirectoryError(
                 f"cannot go on with {path}: {_said(error)}; nothing was sent",
-                hint="Make room, then: "
+                hint=f"{_remedy(error)}, then: "
                 + shlex.join(["batch-updater", "resume", path]),
             ) from error
         return
@@ -72,9 +72,14 @@ def opened(
             raise RunDirectoryError(
                 f"cannot begin a run in {directory.path}: {_said(error)}; nothing "
                 "was sent",
-                hint="Make room, or give another place with --run-dir.",
+                hint=f"{_remedy(error)}, or give another place with --run-dir.",
             ) from error
         raise
+
+
+def _remedy(error: OSError | JournalFailed) -> str:
+    cause = error.__cause__ if isinstance(error, JournalFailed) else error
+    return remedy(cause) if isinstance(cause, OSError) else "Make room"
 
 
 def _said(error: OSError | JournalFailed) -> str:

@@ -54,8 +54,8 @@ class Scribe:
         if failure is None or not self._unrecorded:
             return failure or self._gate.reason
         said = (
-            f"{failure.message}; outcomes that are not recorded, and were told on "
-            f"stderr instead: {self._unrecorded:,}"
+            f"{failure.message}; outcomes that were told, but are not recorded: "
+            f"{self._unrecorded:,}"
         )
         return JournalFailed(said, hint=failure.hint)
 

@@ -16,7 +16,8 @@ from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.errors import UsageError
-from batch_updater.files.journal import Journal, locked
+from batch_updater.files.journal import Journal
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.intake.items import Selection
 from batch_updater.manifest import (

@@ -13,6 +13,12 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LINE = 16 << 10  # far above a usual line of the journal, which is half a KiB
 _ENOUGH = 4 << 20
 _BLOCK = 1 << 16
+_REMEDIES = {
+    errno.ENOSPC: "Make room",
+    errno.EDQUOT: "Make room, or ask for a larger quota",
+    errno.EFBIG: "Allow larger files (ulimit -f)",
+    errno.EROFS: "Make the file system writable again",
+}
 # Some file systems do not sync directories; there is nothing to be done about it.
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
@@ -47,6 +53,11 @@ def room_for(in_flight: int) -> int:
     seldom longer than half a KiB: this is enough for lines of 8 KiB.
     """
     return min(_ENOUGH, _LINE * (in_flight + 4))
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a disk that does not take what is written."""
+    return _REMEDIES.get(error.errno or 0, "See what is wrong with the disk")
 
 
 class Reserve:

@@ -7,13 +7,12 @@ torn line is cut off when the journal is opened again. So is what a power loss m
 leave at the end: zeros, or anything else without an end of line.
 """
 
-import errno
 import fcntl
 import operator
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,20 +24,15 @@ import numpy.typing as npt
 import orjson
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
-from batch_updater.files.disk import DISK, NO_ROOM, RESERVE, Disk, Reserve
+from batch_updater.files.disk import DISK, NO_ROOM, RESERVE, Disk, Reserve, remedy
 from batch_updater.files.lines import decode_result, encode_result, format_time
+from batch_updater.files.lock import cannot_open, open_locked
 from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
 
 _TAIL = 1 << 16
 # A second of results is less; it is the most that a sync may have lost.
 _UNSURE = 4 << 20
-_REMEDIES = {
-    errno.ENOSPC: "Make room",
-    errno.EDQUOT: "Make room, or ask for a larger quota",
-    errno.EFBIG: "Allow larger files (ulimit -f)",
-    errno.EROFS: "Make the file system writable again",
-}
 
 
 class Journal:
@@ -63,7 +57,7 @@ class Journal:
         self._path = path
         self._disk = disk
         self._reserve = Reserve(path.with_name(RESERVE), disk)
-        self._fd = _open_locked(
+        self._fd = open_locked(
             path, os.O_RDWR | (os.O_CREAT if new else 0), fcntl.LOCK_EX
         )
         self._dirty = False
@@ -113,11 +107,12 @@ class Journal:
         try:
             self._disk.sync(self._fd)
         except OSError as error:
-            raise self._failed(
-                error,
-                f"cannot sync {self._path}: {error.strerror}; the last "
-                f"{written - self._safe:,} outcomes may not survive a power loss",
-            ) from error
+            self._gains_room(error)  # on some network disks only this says so
+            said = (
+                f"cannot sync {self._path}: {error.strerror}; outcomes that may not "
+                f"survive a power loss: {written - self._safe:,}"
+            )
+            raise self._failed(error, said) from error
         self._safe = written
 
     def close(self) -> None:
@@ -162,9 +157,8 @@ class Journal:
         return self._failed(error, f"cannot write {self._path}: {error.strerror}")
 
     def _failed(self, error: OSError, said: str) -> JournalFailed:
-        remedy = _REMEDIES.get(error.errno or 0, "Look after the disk")
         again = shlex.join(["batch-updater", "resume", str(self._path.parent)])
-        failure = JournalFailed(said, hint=f"{remedy}, then: {again}")
+        failure = JournalFailed(said, hint=f"{remedy(error)}, then: {again}")
         self.trouble = self.trouble or failure
         return failure
 
@@ -184,8 +178,7 @@ class Journal:
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot write {self._path}: {error.strerror}; nothing was sent",
-                hint=f"{_REMEDIES.get(error.errno or 0, 'Look after the disk')}, then "
-                "try again.",
+                hint=f"{remedy(error)}, then try again.",
             ) from error
         return size
 
@@ -210,51 +203,6 @@ def _begin(fd: int, path: Path) -> int:
         )
     os.ftruncate(fd, 0)
     return 0
-
-
-@contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """
-    Hold a journal's lock without writing to it.
-
-    Args:
-        shared: let others read too; nobody may be writing either way.
-    """
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    fd = _open_locked(path, os.O_RDONLY if shared else os.O_RDWR, how)
-    try:
-        yield
-    finally:
-        os.close(fd)
-
-
-def _open_locked(path: Path, flags: int, how: int) -> int:
-    try:
-        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _cannot_open(path, error) from None
-    try:
-        fcntl.flock(fd, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise RunDirectoryError(
-            f"{path.parent} is in use by another process",
-            hint="Wait for it to end, or stop it with Ctrl-C.",
-        ) from None
-    except OSError as error:  # some network file systems have no locks
-        os.close(fd)
-        raise RunDirectoryError(f"cannot lock {path}: {error.strerror}") from None
-    return fd
-
-
-def _cannot_open(path: Path, error: OSError) -> RunDirectoryError:
-    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
-        return RunDirectoryError(
-            f"{path.parent} is no run directory: {path.name}: {error.strerror}",
-            hint="The journal says which rows were sent. Put it back, or start a new "
-            "run: all rows are sent again then.",
-        )
-    return RunDirectoryError(f"cannot open {path}: {error.strerror}")
 
 
 def _cut_torn_line(fd: int) -> int:
@@ -357,7 +305,7 @@ def _open_journal(path: Path) -> Any:
     try:
         return path.open("rb")
     except OSError as error:
-        raise _cannot_open(path, error) from None
+        raise cannot_open(path, error) from None
 
 
 def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
