@@ -64,8 +64,10 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def _kept(recorded: Texts, now: Texts) -> Texts:
-    once = {name: recorded[name] for name in _FOR_ONCE if name in recorded}
-    return {k: v for k, v in now.items() if k not in _FOR_ONCE} | once
+    """Return what run.json says from now on: of one session's settings, the first's."""
+    once = _NOT_INHERITED | _FOR_ONCE
+    kept = {name: given for name, given in now.items() if name not in once}
+    return kept | {name: recorded[name] for name in once if name in recorded}
 
 
 def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
