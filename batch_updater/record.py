@@ -64,6 +64,7 @@ def opened(
     try:
         journal = held.enter_context(Journal(directory.journal, new=True))
         directory.refuse_begun()
+        journal.start_over()
         ours += directory.beginnings
         yield Opened(directory, journal)
     except BaseException as error:

@@ -67,7 +67,7 @@ def _kept(recorded: Texts, now: Texts) -> Texts:
     """Return what run.json says from now on: of one session's settings, the first's."""
     once = _NOT_INHERITED | _FOR_ONCE
     kept = {name: given for name, given in now.items() if name not in once}
-    return kept | {name: recorded[name] for name in once if name in recorded}
+    return kept | {name: given for name, given in recorded.items() if name in once}
 
 
 def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:

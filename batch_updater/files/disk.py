@@ -31,6 +31,7 @@ def write_zeros(fd: int, offset: int, size: int) -> None:
 
 
 _ALLOCATE = getattr(os, "posix_fallocate", write_zeros)
+_SYNC = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Disk:
     """What a journal asks of the operating system; tests give it a worse one."""
 
     write: Callable[[int, bytes, int], int] = os.pwrite
-    sync: Callable[[int], None] = os.fdatasync
+    sync: Callable[[int], None] = _SYNC
     allocate: Callable[[int, int, int], None] = _ALLOCATE
 
 

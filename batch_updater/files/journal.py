@@ -45,8 +45,7 @@ class Journal:
 
     Args:
         new: make it; only a new run does, since a run whose journal is gone would
-            send every row again. One that was left by a run that never sent
-            anything is taken over.
+            send every row again.
         disk: what writes and syncs.
 
     Raises:
@@ -64,10 +63,25 @@ class Journal:
         self._written, self._safe = 0, 0  # results; the second is the syncing thread's
         self.trouble: JournalFailed | None = None
         try:
-            self._size = _begin(self._fd, path) if new else self._settled()
+            self._size = self._settled()
         except BaseException:
             os.close(self._fd)
             raise
+
+    def start_over(self) -> None:
+        """
+        Empty what a run left behind that was killed before it sent anything.
+
+        Raises:
+            RunDirectoryError: it did send something.
+        """
+        if any(record.kind == "result" for record in replay(self._path)):
+            raise RunDirectoryError(
+                f"{self._path.parent} is the directory of a run whose run.json is gone",
+                hint="Put run.json back and resume, or give another --run-dir.",
+            )
+        os.ftruncate(self._fd, 0)
+        self._size = 0
 
     def keep_room(self, size: int) -> None:
         """
@@ -174,7 +188,8 @@ class Journal:
             place = max(0, size - _UNSURE)
             while block := os.pread(self._fd, _TAIL, place):
                 place += self._disk.write(self._fd, block, place)
-            self._disk.sync(self._fd)
+            if size:
+                self._disk.sync(self._fd)
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot write {self._path}: {error.strerror}; nothing was sent",
@@ -192,17 +207,6 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _begin(fd: int, path: Path) -> int:
-    """Empty what a run left behind that was killed before it sent anything."""
-    if any(record.kind == "result" for record in replay(path)):
-        raise RunDirectoryError(
-            f"{path.parent} is the directory of a run whose run.json is gone",
-            hint="Put run.json back and resume, or give another --run-dir.",
-        )
-    os.ftruncate(fd, 0)
-    return 0
 
 
 def _cut_torn_line(fd: int) -> int:

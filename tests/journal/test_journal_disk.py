@@ -365,6 +365,8 @@ def test_a_run_that_was_killed_before_it_began(tmp_path: Path) -> None:
     with Journal(again.journal, new=True) as journal:
         with pytest.raises(RunDirectoryError, match="in use"):
             Journal(again.journal, new=True)
+        again.refuse_begun()
+        journal.start_over()
         journal.note("session", {"command": "run"})
     assert [record.kind for record in replay(again.journal)] == ["session"]
 
@@ -375,9 +377,25 @@ def test_a_journal_with_outcomes_is_not_taken_over(tmp_path: Path) -> None:
     with Journal(directory.journal, new=True) as journal:
         journal.write(row(1))
     create_run_directory(tmp_path / "job")
-    with pytest.raises(RunDirectoryError, match=r"whose run\.json is gone"):
-        Journal(directory.journal, new=True)
+    with (
+        Journal(directory.journal, new=True) as journal,
+        pytest.raises(RunDirectoryError, match=r"whose run\.json is gone"),
+    ):
+        journal.start_over()
     assert rows_in(directory.journal) == [1]
+
+
+def test_a_run_that_has_just_begun_is_not_taken_over(tmp_path: Path) -> None:
+    """Who finds run.json once it holds the lock came too late, and empties nothing."""
+    directory = create_run_directory(tmp_path / "job")
+    with Journal(directory.journal, new=True) as journal:
+        journal.note("session", {"command": "run"})
+    late = create_run_directory(tmp_path / "job")
+    directory.write_manifest({"format": 1})
+    Journal(late.journal, new=True).close()
+    with pytest.raises(RunDirectoryError, match="not empty"):
+        late.refuse_begun()
+    assert [record.kind for record in replay(directory.journal)] == ["session"]
 
 
 def test_a_folder_with_other_files_is_not_taken_over(tmp_path: Path) -> None:
