@@ -9,9 +9,10 @@ closes the gate at the source, and what is in flight lands.
 import asyncio
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +21,11 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.first_rows import FirstRows
-from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
-    CircuitOpen,
     InputError,
     RunDirectoryError,
-    RunRefused,
     RunStopped,
     ViewsFailed,
 )
@@ -45,6 +43,7 @@ from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     stop_on_same_failures,
@@ -66,6 +65,7 @@ class Job:
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
         parent: the run whose failed rows are sent again, or empty.
+        changed: settings that a resume was told otherwise, as [before, now].
         purpose: whether rows are updates, or faces to read.
     """
 
@@ -76,6 +76,7 @@ class Job:
     pending: Selection | None = None
     resumed: Opened | None = None
     parent: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
     purpose: Purpose = Purpose.UPDATE
 
     @property
@@ -91,6 +92,12 @@ class Job:
         if self.purpose is Purpose.EXPORT:
             return "export"
         return "retry" if self.parent else "run"
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the journal says of this session."""
+        changed = {"settings": dict(self.changed)} if self.changed else {}
+        return {"command": self.command, **changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ async def execute(
         BatchUpdaterError: nothing was sent (usage, input, or a refusal before
             the first update), or the journal cannot be written.
     """
-    settings = job.settings
+    settings, notices = job.settings, signals.notices
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
@@ -133,15 +140,20 @@ async def execute(
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
-                signals.notices.run_id = run.directory.run_id
+                notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
                 pending = None if job.resumed else job.pending
-                write_down(run, manifest, job.command, pending)
-            signals.notices.mention(f"{job.command} begins, version {__version__}")
+                write_down(
+                    run,
+                    manifest,
+                    job.session,
+                    in_flight=settings.concurrency,
+                    selection=pending,
+                )
+            notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
-            say_the_end(stop, signals.notices, values=settings.include_values)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+            say_the_end(stop, notices, values=settings.include_values)
         return conclude(run.directory, manifest, settings, stop)
 
 
@@ -159,6 +171,8 @@ def conclude(
             summary = write_all(directory, manifest, settings, stop)
             totals = {"read": summary.read, **summary.outcomes}
             ended(manifest, early=stop is not None).save(directory, totals)
+    except ViewsFailed as error:
+        raise _with_stop(error, stop) from error.__cause__
     except InputError as error:  # as such it would say that nothing was sent
         raise ViewsFailed(
             f"the input changed while the views were made: {error.message}",
@@ -166,6 +180,13 @@ def conclude(
             + shlex.join(["batch-updater", "results", str(directory.path)]),
         ) from error
     return summary
+
+
+def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
+    if stop is None:
+        return failure
+    said = f"{stop.message}; then {failure.message}"
+    return ViewsFailed(said, hint=stop.hint or failure.hint)
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
@@ -230,8 +251,9 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
 
 
 async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
-    journal, run_dir = run.journal, run.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
+    notices, run_dir = outlet.signals.notices, run.directory.path
+    scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
@@ -240,23 +262,24 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     async with (
         aclosing(read_in_thread(items)) as batches,
-        upkeep(journal, progress, tally, gate),
+        scribe.syncing(),
+        upkeep(progress, tally),
         open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
-            outlet.signals.notices.kept(journal.note),
+            notices.kept(scribe.note),
             outlet.signals.cutting_off(pool.cut_off),
             time_window(gate, settings),
         ):
             try:
                 async for result in pool:
-                    journal.write(result)
-                    outlet.signals.notices.row(result)
+                    scribe.write(result)
+                    notices.row(result)
                     tally.add(result)
                     stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
-    return as_stop(gate.reason)
+    return scribe.end()
 
 
 def _allowed(settings: Settings, rows: int) -> int | None:
@@ -285,36 +308,3 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
         return None
     repeated = frozenset(ready.found.repeated.tolist())
     return lambda face_id: hash_id(face_id) in repeated
-
-
-# Stops whose message repeats the service's own words.
-_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
-
-
-def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
-    """
-    Tell whoever looks on that a session ends, and why if that is early.
-
-    Args:
-        values: whether the words of a service that refuses may be repeated: it may
-            have read them in the row that it refused first.
-    """
-    if stop is None:
-        notices.mention("the run has ended")
-    elif stop.name in _QUOTING and not values:
-        said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
-        notices.tell(said.rstrip())
-    else:
-        notices.tell(f"the run ends early: {stop.message}")
-
-
-def as_stop(reason: RunStopped | None) -> Stop | None:
-    """Return why a run ended early as its summary tells it."""
-    if reason is None:
-        return None
-    return Stop(
-        name=reason.name,
-        message=reason.message,
-        hint=reason.hint,
-        exit_code=reason.code,
-    )

@@ -1,4 +1,4 @@
-"""What watches over a run while it goes on: journal, progress, limits, time."""
+"""What watches over a run while it goes on: progress, limits, time."""
 
 import asyncio
 import shlex
@@ -10,46 +10,23 @@ from batch_updater.config.settings import Settings
 from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pool import Send
-from batch_updater.errors import (
-    JournalFailed,
-    SameFailures,
-    TimeWindowOver,
-    TooManyErrors,
-)
-from batch_updater.files.journal import Journal
+from batch_updater.errors import SameFailures, TimeWindowOver, TooManyErrors
 from batch_updater.frs.codes import find_code
 from batch_updater.models import Outcome, Result, Task
 from batch_updater.report.progress import Progress, format_duration
 from batch_updater.report.summary import Tally
 
-_SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
-
 
 @asynccontextmanager
-async def upkeep(
-    journal: Journal, progress: Progress, tally: Tally, gate: Gate
-) -> AsyncIterator[None]:
-    """Sync the journal and show progress at their own pace while the block runs."""
-    tasks = [
-        asyncio.create_task(_keep_synced(journal, gate)),
-        asyncio.create_task(_keep_shown(progress, tally)),
-    ]
+async def upkeep(progress: Progress, tally: Tally) -> AsyncIterator[None]:
+    """Show progress at its own pace while the block runs."""
+    task = asyncio.create_task(_keep_shown(progress, tally))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        task.cancel()
+        await asyncio.wait([task])
         progress.close(tally)
-
-
-async def _keep_synced(journal: Journal, gate: Gate) -> None:
-    while True:
-        await asyncio.sleep(_SYNC_INTERVAL)
-        try:
-            await asyncio.to_thread(journal.sync)
-        except JournalFailed as failure:
-            gate.close(failure)
 
 
 async def _keep_shown(progress: Progress, tally: Tally) -> None:

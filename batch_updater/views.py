@@ -63,7 +63,7 @@ def write_views(
         told: what else the summary has to say.
     """
     layout = manifest.layout
-    selection = read_selection(directory, layout.total)
+    selection = read_selection(directory, manifest)
     note = _input_trouble(directory, manifest)
     builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:

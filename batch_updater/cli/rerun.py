@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +13,11 @@ from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json, print_summary
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import OutputMode
+from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.errors import UsageError
-from batch_updater.files.journal import Journal, locked
+from batch_updater.files.journal import Journal
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.intake.items import Selection
 from batch_updater.manifest import (
@@ -32,6 +34,10 @@ from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
+
+# What a resume may be told for itself alone: it lifts a guard, and a later resume is
+# guarded again as the run was when it began.
+_FOR_ONCE = frozenset({"same-failures"})
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -51,8 +57,27 @@ def resume(arguments: argparse.Namespace) -> int:
             _job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
             parent=manifest.parent,
+            texts=_kept(manifest.settings, resolved.texts),
+            changed=_changed(manifest.settings, flags_of(arguments)),
         )
         return perform(job, quiet=arguments.quiet)
+
+
+def _kept(recorded: Texts, now: Texts) -> Texts:
+    """Return what run.json says from now on: of one session's settings, the first's."""
+    once = _NOT_INHERITED | _FOR_ONCE
+    kept = {name: given for name, given in now.items() if name not in once}
+    return kept | {name: given for name, given in recorded.items() if name in once}
+
+
+def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
+    """Return what flags say otherwise than the run: [before, now], for the journal."""
+    changed = {}
+    for name, given in flags.items():
+        before = recorded.get(name, (BY_NAME[name].default,))
+        if before != given:
+            changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
+    return changed
 
 
 def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:

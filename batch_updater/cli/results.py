@@ -11,8 +11,8 @@ from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError
-from batch_updater.files.journal import locked
 from batch_updater.files.lines import encode_result, format_time
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import open_run_directory
 from batch_updater.frs.codes import find_code
 from batch_updater.inert import printable

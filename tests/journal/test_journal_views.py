@@ -342,9 +342,11 @@ def test_manifests_read_back_equal(tmp_path: Path) -> None:
         (None, r"no run directory: run\.json: No such file"),
         (b"", "is damaged"),
         (b'{"format": 1', "is damaged"),
-        (b"[]", "another format"),
-        (b"{}", "another format"),
-        (b'{"format": 2}', "another format"),
+        (b"[]", "is damaged"),
+        (b"{}", "is damaged: its format is None"),
+        (b'{"format": 0}', "is damaged"),
+        (b'{"format": true}', "is damaged"),
+        (b'{"format": 2}', "is in format 2, and this version .* up to 1"),
     ],
 )
 def test_manifests_of_others(tmp_path: Path, content: bytes | None, said: str) -> None:
