@@ -6,7 +6,6 @@ last one ended to the end of the face set, or of what FRS lists at all. An expor
 ids is not here: its rows run through the pipeline, and are read instead of updated.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.reader import Reader
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import TooManyErrors
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.manifest import Manifest
@@ -23,10 +23,9 @@ from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
 from batch_updater.pipeline import Job, as_stop, conclude
 from batch_updater.record import Opened, opened, write_down
-from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.snapshots import faces_of, pages
-from batch_updater.upkeep import time_window, upkeep
+from batch_updater.upkeep import shown, time_window, upkeep
 from batch_updater.version import __version__
 
 
@@ -46,17 +45,18 @@ async def list_faces(
         BatchUpdaterError: nothing was listed, or the journal cannot be written.
     """
     settings = job.settings
+    refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
-            with time_window(signals.gate, settings):
+            async with time_window(signals, settings):
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
                 manifest = _describe(job, run, face_set)
                 write_down(run, manifest, job.command)
             listing = _Listing(job, run, face_set, outlet.reader())
-            with time_window(signals.gate, settings):
-                await signals.until_cut_off(listing.go_on(signals.gate))
+            with signals.notices.kept(run.journal.note):
+                await listing.go_on(signals)
             stop = as_stop(signals.gate.reason)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
@@ -84,27 +84,31 @@ class _Listing:
     face_set: FaceSet
     reader: Reader
 
-    async def go_on(self, gate: Gate) -> None:
-        """Ask for page after page; a page that cannot be had closes the gate."""
+    async def go_on(self, signals: Signals) -> None:
+        """Ask for what is left, within the time window and until a second signal."""
         settings, offset = self.job.settings, self._offset()
         left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
-        tally = Tally(self.job.purpose.wanted)
-        mode = ProgressMode(settings.progress)
-        progress = make_progress(mode, left, time.monotonic)
-        async with upkeep(self.run.journal, progress, tally, gate):
-            while not gate.closed and offset < LIST_WINDOW:
-                limit = min(settings.page, LIST_WINDOW - offset)
-                name = settings.face_set or ""
-                page = await self.reader.read_page(name, offset, limit)
-                self.run.journal.write(page)
-                if page.outcome is not Outcome.EXPORTED:
-                    _stop_on_lost(page, gate)
-                    return
-                count = len(faces_of(page, self.run.directory))
-                tally.add_page(page, count)
-                offset += count
-                if self._is_last(count, limit, offset):
-                    return
+        tally, gate = Tally(self.job.purpose.wanted), signals.gate
+        async with time_window(signals, settings) as window:
+            progress = shown(left, left, settings, window, page=settings.page)
+            async with upkeep(self.run.journal, progress, tally, gate):
+                await signals.until_cut_off(self._ask(offset, tally, gate))
+
+    async def _ask(self, offset: int, tally: Tally, gate: Gate) -> None:
+        """Ask for page after page; a page that cannot be had closes the gate."""
+        settings = self.job.settings
+        while not gate.closed and offset < LIST_WINDOW:
+            limit = min(settings.page, LIST_WINDOW - offset)
+            page = await self.reader.read_page(settings.face_set or "", offset, limit)
+            self.run.journal.write(page)
+            if page.outcome is not Outcome.EXPORTED:
+                _stop_on_lost(page, gate)
+                return
+            count = len(faces_of(page, self.run.directory))
+            tally.add_page(page, count)
+            offset += count
+            if self._is_last(count, limit, offset):
+                return
 
     def _offset(self) -> int:
         """Return where the last page that is on record ended."""

@@ -8,7 +8,6 @@ closes the gate at the source, and what is in flight lands.
 
 import asyncio
 import shlex
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
     InputError,
     RunDirectoryError,
@@ -40,10 +40,10 @@ from batch_updater.mapping.duplicates import hash_id
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
-from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
+    shown,
     stop_on_errors,
     stop_on_same_failures,
     time_window,
@@ -122,6 +122,7 @@ async def execute(
             the first update), or the journal cannot be written.
     """
     settings = job.settings
+    refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
@@ -164,13 +165,15 @@ def conclude(
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    with time_window(gate, settings):  # checking takes as long as it takes
+    async with time_window(outlet.signals, settings):
         face_set = await outlet.ask_face_set()
     intake = make_intake(settings, job.inputs, job.purpose)
     types = intake.settle_types(dict(face_set.fields))
-    found = await asyncio.to_thread(
-        survey, intake, types, settings.on_duplicate, lambda: gate.closed
-    )
+    async with time_window(outlet.signals, settings, checking=True):
+        # The thread only looks: closing the gate is for the loop alone.
+        found = await asyncio.to_thread(
+            survey, intake, types, settings.on_duplicate, lambda: bool(gate.reason)
+        )
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
@@ -230,10 +233,11 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     circuit = Circuit(settings.same_failures)
-    progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
+    to_send = min(ready.found.clean, rows)
     async with (
         aclosing(read_in_thread(items)) as batches,
-        upkeep(journal, progress, tally, gate),
+        time_window(outlet.signals, settings) as window,
+        upkeep(journal, shown(rows, to_send, settings, window), tally, gate),
         open_pool(
             Feed(batches, gate), _sender(ready, outlet), settings.concurrency
         ) as pool,
@@ -241,7 +245,6 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
         with (
             outlet.signals.notices.kept(journal.note),
             outlet.signals.cutting_off(pool.cut_off),
-            time_window(gate, settings),
         ):
             try:
                 async for result in pool:

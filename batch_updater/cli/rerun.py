@@ -31,7 +31,7 @@ from batch_updater.record import Opened
 from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
-_NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
+_NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration", "stop-at"})
 
 
 def resume(arguments: argparse.Namespace) -> int:

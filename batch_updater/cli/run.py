@@ -66,13 +66,7 @@ def perform(job: Job, *, quiet: bool) -> int:
     def announce(survey: Survey) -> None:
         found.append(survey)
         if not quiet:
-            note_survey(
-                survey,
-                job.settings.rate,
-                _rows_to_send(job, survey),
-                values=job.settings.include_values,
-            )
-            sys.stderr.flush()
+            note_survey(survey, job.settings, _rows_to_send(job, survey))
 
     as_json = job.settings.output is OutputMode.JSON
     summary = asyncio.run(_with_signals(partial(execute, job, announce=announce)))

@@ -5,18 +5,24 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from batch_updater.config.options import BY_NAME, OutputMode
-from batch_updater.config.settings import Resolved
+from batch_updater.config.settings import Resolved, Settings
+from batch_updater.delivery.window import End
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
-from batch_updater.report.progress import format_duration
+from batch_updater.report.durations import format_duration, format_end
+from batch_updater.report.forecast import rows_over
 from batch_updater.report.summary import Summary
 from batch_updater.report.text import count_rows, printable, render_summary
+from batch_updater.upkeep import window_of
+
+_LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -46,10 +52,20 @@ def print_config(resolved: Resolved) -> None:
         print(f"{name:<20}{value or '-':<32}  {origin}")
 
 
-def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
-    """Tell on stderr what the check found, before anything is sent."""
+def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
+    """
+    Tell on stderr what the check found, before anything is sent.
+
+    Args:
+        rows: how many rows will be sent.
+    """
+    values, rate = settings.include_values, settings.rate
     for line in survey_lines(survey, rate, rows, values=values):
         print(line, file=sys.stderr)
+    if end := window_of(settings).opened()():
+        said = describe_window(rows, rate, end)
+        print(f"window      {said}", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def note_face_set(face_set: FaceSet) -> None:
@@ -98,13 +114,31 @@ def survey_lines(
     yield f"estimate    {describe_duration(rows, rate)}"
 
 
-def describe_duration(rows: int, rate: float | None) -> str:
-    """Return how long rows take at a rate in requests a second."""
+def describe_duration(
+    rows: int, rate: float | None, now: datetime | None = None
+) -> str:
+    """
+    Return how long rows take at a rate in requests a second; a long time with its end.
+
+    Args:
+        now: a moment with the zone to tell the end in; None is this machine's.
+    """
     if rate is None:
         return f"{count_rows(rows)}, as fast as the service answers"
     take = "takes" if rows == 1 else "take"
-    time = format_duration(rows / rate)
-    return f"{count_rows(rows)} {take} about {time} at {rate:g} a second"
+    seconds, now = rows / rate, now or datetime.now().astimezone()
+    end = f", until about {format_end(seconds, now)}" if seconds >= _LONG else ""
+    said = f"about {format_duration(seconds)} at {rate:g} a second"
+    return f"{count_rows(rows)} {take} {said}{end}"
+
+
+def describe_window(rows: int, rate: float | None, end: End) -> str:
+    """Return what ends the time window, and whether rows fit into what is left."""
+    if rate is None:
+        return end.limit
+    over = rows_over(rows, rate, end.left)
+    rest = f"no, about {over:,} rows will be left for resume" if over else "yes"
+    return f"{end.limit}; fits: {rest}"
 
 
 def _where(source: str, row_number: int) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from batch_updater.config.moments import parse_stop_at
 from batch_updater.config.parsing import (
     parse_count,
     parse_delimiter,
@@ -313,6 +314,14 @@ OPTIONS: tuple[Option, ...] = (
         help="stop cleanly after this time",
         parse=parse_duration,
         metavar="TIME",
+    ),
+    Option(
+        name="stop-at",
+        group="safety",
+        help="stop cleanly at this moment: 06:00 by this machine's clock, or a date "
+        "and time such as 2026-11-25T06:00+08:00",
+        parse=parse_stop_at,
+        metavar="WHEN",
     ),
     Option(
         name="run-dir",

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class Settings:
     max_errors: MaxErrors | None
     same_failures: int | None
     max_duration: float | None
+    stop_at: datetime | None
     run_dir: Path | None
     progress: str
     output: OutputMode

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from time import time_ns
 
+from batch_updater.delivery.clock import Clock, Moment
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.renewal import Renewal
@@ -17,21 +17,6 @@ from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
 
 Send = Callable[[], Awaitable[Reply]]
 Judge = Callable[[Reply], Judgement]
-
-
-class Clock:
-    """UTC stamps from the loop's clock: a clock that jumps cannot bend them."""
-
-    def __init__(self) -> None:
-        self._offset = time_ns() / 1e9 - self.now()
-
-    def now(self) -> float:
-        """Return the loop's time in seconds."""
-        return asyncio.get_running_loop().time()
-
-    def stamp(self, moment: float) -> float:
-        """Return a moment of the loop as seconds since the epoch."""
-        return moment + self._offset
 
 
 # For codes that are not in the catalogue.
@@ -144,11 +129,11 @@ class Caller:
         self._note(tries, started, reply, judge(reply))
 
     def _note(
-        self, tries: Tries, started: float, reply: Reply, judgement: Judgement
+        self, tries: Tries, started: Moment, reply: Reply, judgement: Judgement
     ) -> None:
-        latency = self.clock.now() - started
+        latency = self.clock.since(started)
         tries.attempts.append(
-            Attempt(self.clock.stamp(started), latency, reply.status, judgement.code)
+            Attempt(started.stamp, latency, reply.status, judgement.code)
         )
         tries.spent += latency
         tries.ambiguous |= reply.status is None and reply.sent

@@ -8,10 +8,12 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
+from batch_updater.report.forecast import Forecast
 from batch_updater.report.summary import Tally
 
 PLAIN_INTERVAL = 30.0
 BAR_INTERVAL = 0.2
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 
 class ProgressMode(StrEnum):
@@ -52,7 +54,14 @@ class BarProgress:
 
     interval = BAR_INTERVAL
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO,
+        clock: Callable[[], float],
+        forecast: Forecast,
+    ) -> None:
+        self._clock, self._forecast = clock, forecast
         width = _width(stream)
         self._bar: tqdm[Any] = tqdm(
             total=total,
@@ -62,12 +71,16 @@ class BarProgress:
             dynamic_ncols=bool(width),
             smoothing=0.1,
             mininterval=0,
+            bar_format=_BAR,
         )
 
     def show(self, tally: Tally) -> None:
         """Redraw the bar."""
+        self._forecast.take(tally, self._clock())
         self._bar.set_postfix_str(
-            f"failed {tally.failed}, throttled {tally.throttled}", refresh=False
+            f"failed {tally.failed}, throttled {tally.throttled}, "
+            f"{self._forecast.tell()}",
+            refresh=False,
         )
         self._bar.update(tally.finished - self._bar.n)
         self._bar.refresh()
@@ -91,22 +104,28 @@ class PlainProgress:
 
     interval = PLAIN_INTERVAL
 
-    def __init__(self, total: int, stream: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO,
+        clock: Callable[[], float],
+        forecast: Forecast,
+    ) -> None:
         self._total = total
         self._stream = stream
-        self._clock = clock
+        self._clock, self._forecast = clock, forecast
         self._started = clock()
 
     def show(self, tally: Tally) -> None:
         """Write a line."""
-        elapsed = max(self._clock() - self._started, 1e-9)
-        rate = tally.finished / elapsed
-        left = (self._total - tally.finished) / rate if rate else None
+        now = self._clock()
+        self._forecast.take(tally, now)
+        rate = tally.finished / max(now - self._started, 1e-9)
         self._stream.write(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
             f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
             f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
-            f"ETA {'?' if left is None else format_duration(left)}\n"
+            f"{self._forecast.tell()}\n"
         )
         self._stream.flush()
 
@@ -116,26 +135,14 @@ class PlainProgress:
 
 
 def make_progress(
-    mode: ProgressMode, total: int, clock: Callable[[], float]
+    mode: ProgressMode, total: int, clock: Callable[[], float], forecast: Forecast
 ) -> Progress:
     """Return what shows progress on stderr; auto draws a bar on a terminal only."""
     stream = sys.stderr
     if mode is ProgressMode.AUTO:
         mode = ProgressMode.BAR if stream.isatty() else ProgressMode.PLAIN
     if mode is ProgressMode.BAR:
-        return BarProgress(total, stream)
+        return BarProgress(total, stream, clock, forecast)
     if mode is ProgressMode.PLAIN:
-        return PlainProgress(total, stream, clock)
+        return PlainProgress(total, stream, clock, forecast)
     return NoProgress()
-
-
-def format_duration(seconds: float) -> str:
-    """Return seconds as people say them: 43 s, 12 min 5 s, 2 h 47 min, 3 d 4 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s" if seconds >= 10 or whole == seconds else f"{seconds:.1f} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 2 * 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"

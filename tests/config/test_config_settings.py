@@ -208,6 +208,7 @@ BAD_TEXTS = {
     "max-errors": "-1",
     "same-failures": "0",
     "max-duration": "1 day",
+    "stop-at": "6 am",
     "to": "faces.xlsx",
     "page": "10001",
     "progress": "dots",
