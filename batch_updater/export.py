@@ -21,7 +21,7 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, as_stop, conclude
+from batch_updater.pipeline import Job, as_stop, conclude, views_later
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.snapshots import faces_of, pages
@@ -59,7 +59,8 @@ async def list_faces(
                 await listing.go_on(signals)
             stop = as_stop(signals.gate.reason)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
-        return conclude(run.directory, manifest, settings, stop)
+        with signals.leaving(views_later(run.directory)):
+            return conclude(run.directory, manifest, settings, stop)
 
 
 def _describe(job: Job, run: Opened, face_set: FaceSet) -> Manifest:

@@ -137,7 +137,14 @@ async def execute(
                 write_down(run, manifest, job.command, pending)
             stop = await _deliver(ready, outlet, run)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
-        return conclude(run.directory, manifest, settings, stop)
+        with signals.leaving(views_later(run.directory)):
+            return conclude(run.directory, manifest, settings, stop)
+
+
+def views_later(directory: RunDirectory) -> str:
+    """Return the hint for a run whose views were not made."""
+    words = shlex.join(["batch-updater", "results", str(directory.path)])
+    return f"All is recorded; this makes the views: {words}"
 
 
 def conclude(

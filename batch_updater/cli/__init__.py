@@ -1,31 +1,44 @@
 """The command: the only place that reads argv, prints and exits."""
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
 
 from batch_updater.cli.parser import make_parser
+from batch_updater.cli.stopping import signal_of, stopped_by_signals
+from batch_updater.cli.streams import unfailing_streams
 from batch_updater.errors import BatchUpdaterError, RunStopped
+
+_RECORDED = frozenset({"run", "resume", "retry", "export"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with unfailing_streams() as out:
+        code = _run(words)
+        out.flush()
+        if out.trouble and out.trouble.errno != errno.EPIPE:
+            said = out.trouble.strerror
+            print(f"batch-updater: stdout cannot be written: {said}", file=sys.stderr)
+            # What a run came to is on record; of others, stdout is all there is.
+            return code if words[0] in _RECORDED else code or 2
+    return code
+
+
+def _run(words: list[str]) -> int:
     arguments = make_parser(words[0] if words else "").parse_args(words)
-    code = 0
     try:
-        code = arguments.command(arguments)
-        sys.stdout.flush()
+        with stopped_by_signals():
+            code: int = arguments.command(arguments)
     except BatchUpdaterError as error:
         return _report(error, arguments)
-    except KeyboardInterrupt:
-        print("batch-updater: stopped by SIGINT", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        from batch_updater.cli.show import leave_stdout  # noqa: PLC0415
-
-        leave_stdout()
+    except KeyboardInterrupt as stop:
+        signum = signal_of(stop)
+        print(f"batch-updater: stopped by {signum.name}", file=sys.stderr)
+        return 128 + signum
     except Exception:
         traceback.print_exc()
         print(

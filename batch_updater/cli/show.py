@@ -36,14 +36,11 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
     """Print a run's summary."""
-    try:
-        if as_json:
-            print_json(summary.as_json())
-        else:
-            print(render_summary(summary), end="")
-        sys.stdout.flush()
-    except BrokenPipeError:  # what the run came to is still its exit code
-        leave_stdout()
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        print(render_summary(summary), end="")
+    sys.stdout.flush()
 
 
 def print_config(resolved: Resolved) -> None:
@@ -159,13 +156,3 @@ def wants_json(arguments: argparse.Namespace) -> bool:
     output = BY_NAME["output"]
     said = getattr(arguments, output.attribute, None)
     return (said or os.environ.get(output.variable)) == OutputMode.JSON
-
-
-def leave_stdout() -> None:
-    """
-    Let go of a stdout whose reader has gone.
-
-    The command has ended by then and is recorded; Python would complain once more
-    when it flushes stdout at exit.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
