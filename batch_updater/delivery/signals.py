@@ -31,6 +31,7 @@ class Signals:
         self.gate = gate
         self.notices = notices
         self._first: int | None = None
+        self._leaves = False
         self._handled: tuple[signal.Signals, ...] = ()
         self._cut_off: Callable[[], object] | None = None
 
@@ -40,8 +41,15 @@ class Signals:
             self._first = signum
             self.notices.tell("finishing what is in flight; once more stops at once")
             self.gate.close(Interrupted(signum))
-        elif self._cut_off and signum != signal.SIGHUP:
-            self._cut_off()
+        elif signum != signal.SIGHUP:
+            self._stop_at_once()
+
+    def _stop_at_once(self) -> None:
+        if not self._cut_off:  # between two steps, with the views to come
+            self._leaves = True
+            return
+        self.notices.tell("stopping at once; what is on its way may be applied")
+        self._cut_off()
 
     @contextmanager
     def cutting_off(self, cut_off: Callable[[], object]) -> Iterator[None]:
@@ -82,12 +90,17 @@ class Signals:
         """
         before = {each: signal.signal(each, self._leave) for each in self._handled}
         try:
+            self._leave_if_asked()
             yield
         except _Leave:
             raise Interrupted(self._first or signal.SIGINT, hint=hint) from None
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+
+    def _leave_if_asked(self) -> None:
+        if self._leaves:
+            raise _Leave
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
         if self._first is None:
@@ -97,7 +110,8 @@ class Signals:
                 "them to `batch-updater results`"
             )
         elif signum != signal.SIGHUP:
-            raise _Leave
+            self._leaves = True
+            self._leave_if_asked()
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -120,5 +134,4 @@ class Signals:
             for signum, handler in before.items():
                 loop.remove_signal_handler(signum)
                 # All is recorded; one more would only spoil the exit code.
-                interrupted = isinstance(self.gate.reason, Interrupted)
-                signal.signal(signum, signal.SIG_IGN if interrupted else handler)
+                signal.signal(signum, signal.SIG_IGN if self._first else handler)
