@@ -155,7 +155,7 @@ async def test_a_drain_renews_nothing_in_advance() -> None:
             return 0.0
 
     looks: list[int] = []
-    credentials, gate = Watched(True), Gate()
+    credentials, gate = Watched(True, True), Gate()
     renewal = Renewal(credentials, gate, AT_ONCE, Random(1), Notices())
     async with renewal.kept_fresh(least_pause=0.0):
         await renewal.sign_in()
