@@ -21,7 +21,7 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, as_stop, conclude, views_later
+from batch_updater.pipeline import Job, as_stop, conclude, say_the_end, views_later
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.snapshots import faces_of, pages
@@ -52,12 +52,15 @@ async def list_faces(
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
+                signals.notices.run_id = run.directory.run_id
                 manifest = _describe(job, run, face_set)
                 write_down(run, manifest, job.command)
+            signals.notices.mention(f"{job.command} begins, version {__version__}")
             listing = _Listing(job, run, face_set, outlet.reader())
             with signals.notices.kept(run.journal.note):
                 await listing.go_on(signals)
             stop = as_stop(signals.gate.reason)
+            say_the_end(stop, signals.notices, values=settings.include_values)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)

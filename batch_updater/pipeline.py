@@ -17,14 +17,17 @@ import numpy as np
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.first_rows import FirstRows
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
+    CircuitOpen,
     InputError,
     RunDirectoryError,
+    RunRefused,
     RunStopped,
     ViewsFailed,
 )
@@ -44,8 +47,8 @@ from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     shown,
-    stop_on_errors,
     stop_on_same_failures,
+    stopping_on_errors,
     time_window,
     upkeep,
 )
@@ -131,11 +134,14 @@ async def execute(
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
+                signals.notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
                 pending = None if job.resumed else job.pending
                 write_down(run, manifest, job.command, pending)
+            signals.notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
+            say_the_end(stop, signals.notices, values=settings.include_values)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)
@@ -239,15 +245,14 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
-    circuit = Circuit(settings.same_failures)
+    first = FirstRows(settings.same_failures)
+    send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     to_send = min(ready.found.clean, rows)
     async with (
         aclosing(read_in_thread(items)) as batches,
         time_window(outlet.signals, settings) as window,
         upkeep(journal, shown(rows, to_send, settings, window), tally, gate),
-        open_pool(
-            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
-        ) as pool,
+        open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
             outlet.signals.notices.kept(journal.note),
@@ -256,12 +261,16 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
             try:
                 async for result in pool:
                     journal.write(result)
+                    outlet.signals.notices.row(result)
                     tally.add(result)
-                    stop_on_errors(tally, rows, gate, settings)
-                    stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
+                    stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return as_stop(gate.reason)
+
+
+def _allowed(settings: Settings, rows: int) -> int | None:
+    return None if settings.max_errors is None else settings.max_errors.of(rows)
 
 
 def _sender(ready: Ready, outlet: Outlet) -> Send:
@@ -286,6 +295,27 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
         return None
     repeated = frozenset(ready.found.repeated.tolist())
     return lambda face_id: hash_id(face_id) in repeated
+
+
+# Stops whose message repeats the service's own words.
+_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
+
+
+def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
+    """
+    Tell whoever looks on that a session ends, and why if that is early.
+
+    Args:
+        values: whether the words of a service that refuses may be repeated: it may
+            have read them in the row that it refused first.
+    """
+    if stop is None:
+        notices.mention("the run has ended")
+    elif stop.name in _QUOTING and not values:
+        said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
+        notices.tell(said.rstrip())
+    else:
+        notices.tell(f"the run ends early: {stop.message}")
 
 
 def as_stop(reason: RunStopped | None) -> Stop | None:

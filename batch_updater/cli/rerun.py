@@ -2,15 +2,15 @@
 
 import argparse
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from batch_updater.cli.export import check_target
+from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import print_json, print_summary
+from batch_updater.cli.show import note, print_json, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
@@ -41,7 +41,7 @@ def resume(arguments: argparse.Namespace) -> int:
     with Journal(directory.journal) as journal:
         pending = None if manifest.lists else pending_rows(directory, manifest)
         if not _is_left(directory, pending):
-            _note("nothing is left to do; the views are made again", arguments)
+            note("nothing is left to do; the views are made again")
             _note_end(directory, journal)
             summary = conclude(directory, manifest, resolved.settings, None)
             as_json = resolved.settings.output is OutputMode.JSON
@@ -79,17 +79,12 @@ def retry(arguments: argparse.Namespace) -> int:
     with locked(directory.journal, shared=True):  # a run that goes on may fail more
         failed = failed_rows(directory, manifest.layout)
     if not failed.any():
-        _note(f"no row of {directory.path} has failed", arguments)
+        note(f"no row of {directory.path} has failed")
         if resolved.settings.output is OutputMode.JSON:
             print_json({"read": 0, "exit_code": 0})
         return 0
     job = replace(_job(manifest, resolved, failed), parent=str(directory.path))
     return perform(job, quiet=arguments.quiet)
-
-
-def _note(said: str, arguments: argparse.Namespace) -> None:
-    if not arguments.quiet:
-        print(said, file=sys.stderr)
 
 
 def _load(
@@ -101,6 +96,7 @@ def _load(
     resolved = resolve(
         flags_of(arguments), os.environ, recorded={**recorded, **instead}
     )
+    set_log_format(resolved.settings.log_format)
     check_unchanged(manifest.inputs)
     if manifest.purpose is Purpose.EXPORT:
         check_target(resolved.settings.to, manifest.inputs)

@@ -1,37 +1,32 @@
 """What commands print: stdout carries data and summary, stderr all the rest."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.window import End
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
+from batch_updater.inert import json_line, printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
 from batch_updater.report.durations import format_duration, format_end
 from batch_updater.report.forecast import rows_over
+from batch_updater.report.progress import progress_log
 from batch_updater.report.summary import Summary
-from batch_updater.report.text import count_rows, printable, render_summary
+from batch_updater.report.text import count_rows, render_summary
 from batch_updater.upkeep import window_of
 
 _LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object as the last line of stdout; it cannot move the cursor."""
-    try:
-        text = orjson.dumps(content).decode()
-    except TypeError:  # half of a surrogate pair, from a name that is no UTF-8
-        text = json.dumps(content)
-    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
+    """Print one JSON object as the last line of stdout."""
+    print(json_line(content))
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -46,7 +41,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and its origin; secrets are masked."""
     for name, value, origin in resolved.describe():
-        print(f"{name:<20}{value or '-':<32}  {origin}")
+        print(printable(f"{name:<20}{value or '-':<32}  {origin}"))
 
 
 def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
@@ -58,17 +53,15 @@ def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
     """
     values, rate = settings.include_values, settings.rate
     for line in survey_lines(survey, rate, rows, values=values):
-        print(line, file=sys.stderr)
+        note(line)
     if end := window_of(settings).opened()():
-        said = describe_window(rows, rate, end)
-        print(f"window      {said}", file=sys.stderr)
-    sys.stderr.flush()
+        note(f"window      {describe_window(rows, rate, end)}")
 
 
 def note_face_set(face_set: FaceSet) -> None:
     """Tell on stderr what a face set holds, and how much of it can be listed."""
     held = face_set.face_number
-    note(f"{printable(face_set.name)} holds {held:,} faces")
+    note(f"{face_set.name} holds {held:,} faces")
     if held > LIST_WINDOW:
         note(
             f"FRS lists the first {LIST_WINDOW:,} only; the other "
@@ -77,8 +70,8 @@ def note_face_set(face_set: FaceSet) -> None:
 
 
 def note(said: str) -> None:
-    """Tell on stderr what a run is about to do."""
-    print(f"batch-updater: {said}", file=sys.stderr, flush=True)
+    """Tell on stderr how a command gets on, unless it is to be quiet."""
+    progress_log.info(said)
 
 
 def survey_lines(

@@ -23,6 +23,7 @@ from batch_updater.files.formats import (
     kind_of_name,
     looks_like,
 )
+from batch_updater.files.private import create_private
 
 __all__ = [
     "STDIN",
@@ -118,8 +119,7 @@ def _refuse_undecodable(path: Path, name: str) -> None:
 
 def spool_stdin(stream: IO[bytes], into: Path) -> Path:
     """Copy stdin to a new file (0600), because the input is read twice."""
-    descriptor = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as target:
+    with os.fdopen(create_private(into), "wb") as target:
         shutil.copyfileobj(stream, target, 1 << 20)
     return into
 

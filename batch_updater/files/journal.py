@@ -23,6 +23,7 @@ import orjson
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.lines import decode_result, encode_result, format_time
+from batch_updater.files.private import create_private
 from batch_updater.models import Result, RowLayout
 
 _TAIL = 1 << 16
@@ -41,8 +42,9 @@ class Journal:
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._path = path
-        made = os.O_CREAT | os.O_EXCL if new else 0
-        self._fd = _open_locked(path, os.O_RDWR | os.O_APPEND | made, fcntl.LOCK_EX)
+        if new:
+            _create(path)
+        self._fd = _open_locked(path, os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX)
         self._size = _cut_torn_line(self._fd)
         self._dirty = False
 
@@ -119,9 +121,16 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
         os.close(fd)
 
 
+def _create(path: Path) -> None:
+    try:
+        os.close(create_private(path))
+    except OSError as error:
+        raise _cannot_open(path, error) from None
+
+
 def _open_locked(path: Path, flags: int, how: int) -> int:
     try:
-        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, flags | os.O_CLOEXEC)
     except OSError as error:
         raise _cannot_open(path, error) from None
     try:

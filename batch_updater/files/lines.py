@@ -54,6 +54,8 @@ def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
         facts["http_status"] = attempt.status
     if attempt.code:
         facts["error_code"] = attempt.code
+    if attempt.ambiguous:
+        facts["ambiguous"] = True
     return facts
 
 
@@ -102,4 +104,5 @@ def _decode_attempt(facts: Mapping[str, Any]) -> Attempt:
         latency=facts["latency_ms"] / 1000,
         status=facts.get("http_status"),
         code=facts.get("error_code", ""),
+        ambiguous=facts.get("ambiguous", False),
     )

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shlex
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,11 @@ from typing import Any
 import orjson
 
 from batch_updater.errors import RunDirectoryError
+from batch_updater.files.private import (
+    make_private_folder,
+    move_private,
+    replace_private,
+)
 
 FORMAT = 1
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -54,7 +58,7 @@ class RunDirectory:
     def keep_spooled(self, path: Path) -> Path:
         """Move what came in on stdin into the directory; return where it is."""
         if path != self.spool.absolute():
-            shutil.move(path, self.spool)
+            move_private(path, self.spool)
         return self.spool.absolute()
 
     def discard(self, files: Iterable[Path]) -> None:
@@ -98,9 +102,8 @@ def create_run_directory(asked: Path | None) -> RunDirectory:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = asked or Path("runs") / f"{stamp}-{secrets.token_hex(3)}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         made = not path.is_dir()
-        path.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(path)
         occupied = any(path.iterdir())
     except OSError as error:
         raise RunDirectoryError(
@@ -142,8 +145,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a private file (0600) under another name, sync it, and rename it."""
     temporary = temporary_name(path)
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb") as file:
+        with replace_private(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

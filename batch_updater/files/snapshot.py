@@ -27,7 +27,6 @@ def open_snapshot(path: Path, types: Mapping[str, str]) -> Iterator[RowWriter]:
     """
     temporary = temporary_name(path)
     with taken_back([temporary]):
-        temporary.unlink(missing_ok=True)  # left by a kill, maybe by somebody else
         if path.suffix == ".parquet":
             with open_parquet(temporary, list(types), types) as writer:
                 yield writer

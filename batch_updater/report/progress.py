@@ -1,5 +1,6 @@
 """What moves while a run goes on: a bar, a line now and then, or nothing."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from batch_updater.report.summary import Tally
 PLAIN_INTERVAL = 30.0
 BAR_INTERVAL = 0.2
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
+
+progress_log = logging.getLogger("batch_updater.progress")
+"""How a command gets on; the command shows it unless it is to be quiet."""
 
 
 class ProgressMode(StrEnum):
@@ -107,12 +111,12 @@ class PlainProgress:
     def __init__(
         self,
         total: int,
-        stream: TextIO,
+        say: Callable[[str], None],
         clock: Callable[[], float],
         forecast: Forecast,
     ) -> None:
         self._total = total
-        self._stream = stream
+        self._say = say
         self._clock, self._forecast = clock, forecast
         self._started = clock()
 
@@ -121,13 +125,12 @@ class PlainProgress:
         now = self._clock()
         self._forecast.take(tally, now)
         rate = tally.finished / max(now - self._started, 1e-9)
-        self._stream.write(
+        self._say(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
             f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
             f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
-            f"{self._forecast.tell()}\n"
+            f"{self._forecast.tell()}"
         )
-        self._stream.flush()
 
     def close(self, tally: Tally) -> None:
         """Write the last line."""
@@ -144,5 +147,5 @@ def make_progress(
     if mode is ProgressMode.BAR:
         return BarProgress(total, stream, clock, forecast)
     if mode is ProgressMode.PLAIN:
-        return PlainProgress(total, stream, clock, forecast)
+        return PlainProgress(total, progress_log.info, clock, forecast)
     return NoProgress()

@@ -38,6 +38,7 @@ ATTEMPTS = st.builds(
     latency=st.integers(0, 10**9).map(lambda us: us / 1000 / 1000),
     status=st.none() | st.integers(100, 599),
     code=TEXT,
+    ambiguous=st.booleans(),
 )
 RESULTS = st.builds(
     Result,

@@ -96,7 +96,7 @@ def test_columns_of_the_views(tmp_path: Path) -> None:
         (result(Outcome.UNPROCESSED), HEADER, CELLS),
     ]
     write(tmp_path, HEADER, rows)
-    message = "no, \u201cnot\u201d\nthere"
+    message = "no, \u201cnot\u201d\\nthere"
     assert read_csv(tmp_path / "failed.csv") == [
         [*HEADER, *FAILED_COLUMNS],
         [*CELLS, "FRS.0303", message, "400", "r1", "2", "permanent"],
