@@ -75,12 +75,7 @@ def perform(job: Job, *, quiet: bool) -> int:
 
     def announce(survey: Survey) -> None:
         found.append(survey)
-        note_survey(
-            survey,
-            job.settings.rate,
-            _rows_to_send(job, survey),
-            values=job.settings.include_values,
-        )
+        note_survey(survey, job.settings, _rows_to_send(job, survey))
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)
