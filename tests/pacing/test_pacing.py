@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.pacing import Pacer, RatePacer, Unpaced, make_pacer
+from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.errors import Interrupted
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ def test_uses_at_least_97_percent_of_the_rate(rate: float) -> None:
 
     async def story() -> float:
         starts = await _start_many(
-            RatePacer(rate, 0.01, Gate()), int(rate * 60) + 1, 64, lambda: 0.03
+            make_pacer(rate, 0.01, Gate()), int(rate * 60) + 1, 64, lambda: 0.03
         )
         return (len(starts) - 1) / (starts[-1] - starts[0])
 
@@ -128,7 +128,7 @@ def test_no_sliding_second_exceeds_the_rate(
     chance = random.Random(seed)
 
     async def story() -> list[float]:
-        pacer = RatePacer(rate, 0.01, Gate())
+        pacer = make_pacer(rate, 0.01, Gate())
         for at, length in pauses:
             asyncio.get_running_loop().call_later(at, pacer.pause, length)
         return await _start_many(
@@ -154,7 +154,7 @@ def test_arrivals_stay_under_the_rate_when_requests_are_held_up(
     arrivals: list[float] = []
 
     async def story() -> None:
-        pacer = RatePacer(rate, 0.01, Gate())
+        pacer = make_pacer(rate, 0.01, Gate())
         await _start_many(pacer, 1, 1, lambda: 0.02)
 
         async def work() -> None:
@@ -180,7 +180,7 @@ def test_an_idle_pacer_saves_up_no_burst() -> None:
     """After a minute of silence the next second still holds no more than the rate."""
 
     async def story() -> list[float]:
-        pacer = RatePacer(50, 0.01, Gate())
+        pacer = make_pacer(50, 0.01, Gate())
         first = await _start_many(pacer, 50, 8, lambda: 0.0)
         await asyncio.sleep(60)
         return first + await _start_many(pacer, 200, 8, lambda: 0.0)
@@ -192,7 +192,7 @@ def test_a_rate_below_one_spaces_its_starts() -> None:
     """A rate of 0.5 starts one request every two seconds."""
 
     async def story() -> list[float]:
-        return await _start_many(RatePacer(0.5, 0.01, Gate()), 5, 3, lambda: 0.0)
+        return await _start_many(make_pacer(0.5, 0.01, Gate()), 5, 3, lambda: 0.0)
 
     starts = run_virtually(story())
 
@@ -244,7 +244,7 @@ def test_waiting_is_no_busy_loop() -> None:
         return 0.0
 
     async def story() -> None:
-        await _start_many(RatePacer(10, 0.01, Gate()), 100, 32, lambda: 0.03)
+        await _start_many(make_pacer(10, 0.01, Gate()), 100, 32, lambda: 0.03)
 
     run_virtually(story(), count)
 
@@ -256,7 +256,7 @@ def test_unlimited_does_not_wait() -> None:
 
     async def story() -> float:
         gate = Gate()
-        pacer = Unpaced(gate)
+        pacer = make_pacer(None, 0.01, gate)
         for _ in range(1000):
             assert await pacer.start() is not None
         return now()
