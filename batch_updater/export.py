@@ -26,7 +26,7 @@ from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.snapshots import faces_of, pages
-from batch_updater.upkeep import time_window, upkeep
+from batch_updater.upkeep import rate_followed, time_window, upkeep
 from batch_updater.version import __version__
 
 
@@ -45,10 +45,10 @@ async def list_faces(
     Raises:
         BatchUpdaterError: nothing was listed, or the journal cannot be written.
     """
-    settings = job.settings
+    settings, gate = job.settings, signals.gate
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
-            with time_window(signals.gate, settings):
+            with time_window(gate, settings):
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
@@ -57,13 +57,12 @@ async def list_faces(
                 write_down(run, manifest, job.command)
             signals.notices.mention(f"{job.command} begins, version {__version__}")
             listing = _Listing(job, run, face_set, outlet.reader())
-            with (
-                signals.notices.kept(run.journal.note),
-                time_window(signals.gate, settings),
-            ):
-                await signals.until_cut_off(listing.go_on(signals.gate))
-            stop = as_stop(signals.gate.reason)
-            say_the_end(stop, signals.notices, values=settings.include_values)
+            notices, rate_file = signals.notices, run.directory.rate
+            async with rate_followed(rate_file, outlet.pacer, notices):
+                with notices.kept(run.journal.note), time_window(gate, settings):
+                    await signals.until_cut_off(listing.go_on(gate))
+            stop = as_stop(gate.reason)
+            say_the_end(stop, notices, values=settings.include_values)
             run.journal.note("end", {"stop": asdict(stop) if stop else None})
         return conclude(run.directory, manifest, settings, stop)
 

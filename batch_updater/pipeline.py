@@ -47,6 +47,7 @@ from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
+    rate_followed,
     stop_on_same_failures,
     stopping_on_errors,
     time_window,
@@ -241,6 +242,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     async with (
         aclosing(read_in_thread(items)) as batches,
         upkeep(journal, progress, tally, gate),
+        rate_followed(run.directory.rate, outlet.pacer, outlet.signals.notices),
         open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from batch_updater.config.parsing import parse_rate
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.pool import Send
 from batch_updater.errors import (
     JournalFailed,
@@ -17,12 +20,14 @@ from batch_updater.errors import (
     TooManyErrors,
 )
 from batch_updater.files.journal import Journal
+from batch_updater.files.rate_file import RateFile
 from batch_updater.frs.codes import find_code
 from batch_updater.models import Outcome, Result, Task
 from batch_updater.report.progress import Progress, format_duration
-from batch_updater.report.summary import Tally
+from batch_updater.report.summary import CONTROL_FILE, Tally
 
 _SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
+_LOOK_INTERVAL = 1.0
 
 
 @asynccontextmanager
@@ -56,6 +61,31 @@ async def _keep_shown(progress: Progress, tally: Tally) -> None:
     while True:
         await asyncio.sleep(progress.interval)
         progress.show(tally)
+
+
+@asynccontextmanager
+async def rate_followed(
+    path: Path, pacer: Pacer, notices: Notices
+) -> AsyncIterator[None]:
+    """Change the rate to what the run's control file says while the block runs."""
+    task = asyncio.create_task(_follow_rate(RateFile(path), pacer, notices))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _follow_rate(file: RateFile, pacer: Pacer, notices: Notices) -> None:
+    while True:
+        text = await asyncio.to_thread(file.look)
+        try:
+            if text is not None:
+                pacer.change_rate(parse_rate(text), CONTROL_FILE)
+        except ValueError as error:
+            said = f"{file.path} says {text!r} and is ignored: {error}"
+            notices.tell(said)
+        await asyncio.sleep(_LOOK_INTERVAL)
 
 
 def stopping_on_errors(send: Send, allowed: int | None, gate: Gate) -> Send:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+MOST_STARTS = 1_000_000  # of one window: 16 MB
 _LEAST_KEPT = 1024
 _MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
 
@@ -36,10 +37,15 @@ def make_window(starts: int, seconds: float, headroom: float) -> Window:
     """
     Return the window for so many starts in so many seconds.
 
+    More than MOST_STARTS would cost too much memory: part of them in part of the time
+    hold the same cap.
+
     Args:
         headroom: by how much of itself it is longer, at the least; requests seen to
             be late make it longer, up to 2.5 %.
     """
+    parts = math.ceil(starts / MOST_STARTS)
+    starts, seconds = starts // parts, seconds / parts
     least = seconds * headroom
     return Window(starts, seconds, least, max(least, seconds * _MOST_LATE))
 

@@ -15,9 +15,11 @@ ledger is given away that much later.
 
 import asyncio
 import math
+from typing import Any
 
 from aiolimiter import AsyncLimiter
 
+from batch_updater.delivery.adaptive import Adaptive
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import (
     Ledger,
@@ -26,9 +28,14 @@ from batch_updater.delivery.ledger import (
     Window,
     make_window,
 )
+from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.told import Hints, Told, binds
+from batch_updater.frs.quota import Budget, Quota, read_quota
 
 _SPACING_BURST = 0.02  # of a second's starts, at least two
 _LOOK_AGAIN = 1.0  # seconds: what was waited for may have changed
+_HINTED_PAUSE = 1.1  # seconds
+_MEASURED = 4.0  # starts, when they take longer than a second
 
 
 class Spacing:
@@ -54,6 +61,9 @@ class Pacer:
     """
     At most `rate` starts in any sliding second, as the server sees them.
 
+    What the service says of its quota makes it less: a throttled reply, a quota that
+    was told. Nothing makes it more but whoever changes the rate.
+
     Args:
         rate: starts a second; a fraction below one means a start every 1/rate s.
             With a fractional rate the whole number above it is the cap of a
@@ -63,27 +73,46 @@ class Pacer:
             the least; requests seen to be late make it longer, up to 2.5 %.
         gate: where to wait.
         ledger: where starts are noted.
+        adaptive: whether throttled replies lower the rate for a while.
+        notices: told of every change of state.
     """
 
     def __init__(
-        self, rate: float | None, headroom: float, gate: Gate, ledger: Ledger
+        self,
+        rate: float | None,
+        headroom: float,
+        gate: Gate,
+        ledger: Ledger,
+        *,
+        adaptive: bool,
+        notices: Notices,
     ) -> None:
-        self._headroom = headroom
-        self._gate = gate
-        self._ledger = ledger
+        self._headroom, self._gate, self._ledger = headroom, gate, ledger
+        self._adapts, self._adaptive = adaptive, Adaptive(rate)
+        self._notices = notices
+        self._told, self._hinted, self._hints = Told(), Told(), Hints(_HINTED_PAUSE)
         self._turn = asyncio.Lock()
         self._shortest_trip = math.inf
         self._spacing: Spacing | None = None
         self._windows: tuple[Window, ...] = ()
-        self.change_rate(rate)
+        self._change_rate()
 
-    def change_rate(self, rate: float | None) -> None:
-        """Let another rate hold from now on; starts so far count against it."""
-        self._spacing, self._windows = None, ()
-        if rate is not None:
-            starts = math.ceil(rate)
-            self._spacing = Spacing(rate)
-            self._windows = (make_window(starts, starts / rate, self._headroom),)
+    def change_rate(self, rate: float | None, why: str) -> None:
+        """
+        Let another rate hold from now on; starts so far count against it.
+
+        A rate that throttled replies have lowered goes on rising from where it is.
+
+        Args:
+            why: who asks for it, for the journal.
+        """
+        if rate == self._adaptive.cap:
+            return
+        was = format_rate(self._adaptive.cap)
+        self._adaptive.change_cap(rate)
+        self._change_rate()
+        said = f"the rate is changed from {was} to {format_rate(rate)} a second"
+        self._record(f"{said} ({why})", why, rate=rate)
 
     async def start(self) -> Slot | None:
         """
@@ -115,10 +144,106 @@ class Pacer:
         """Let nobody start for `delay` seconds from now."""
         self._ledger.pause(_now() + delay)
 
+    def throttled(
+        self, trip: float, pause: float, longest: float, message: str
+    ) -> None:
+        """
+        Slow everybody down after a throttled reply.
+
+        Args:
+            trip: seconds that the attempt took.
+            pause: seconds for which nobody starts, at the least.
+            longest: seconds for which nobody starts, at the most.
+            message: the service's text, which may tell its quota.
+        """
+        now, quota = _now(), read_quota(message)
+        if quota and binds(quota, self._adaptive.cap):
+            pause = max(pause, min(longest, self._left_of(quota, now)))
+        self.pause(pause)
+        if quota and self._keep(quota, self._told, "text"):
+            self._adaptive.cut_at = now  # these replies are accounted for
+        elif self._adapts and now - trip > self._adaptive.cut_at:
+            self._cut(now, trip, now + pause)
+
+    def heed(self, budget: Budget, *, passed: bool) -> None:
+        """
+        Take what a reply's headers tell of the quota for a hint.
+
+        Args:
+            passed: whether the service let the call pass.
+        """
+        now = _now()
+        hint = self._hints.read(budget, now, passed=passed)
+        if hint.pause:
+            self.pause(hint.pause)
+        if hint.keep:
+            self._keep(hint.keep, self._hinted, "headers")
+        if hint.drop:
+            self._hinted.clear()
+            self._change_rate()
+
+    def _left_of(self, quota: Quota, now: float) -> float:
+        """Return the seconds until a quota's window is over, whoever used it up."""
+        ours = self._ledger.since(now - quota.seconds) >= quota.limit
+        return 0.0 if ours else quota.seconds  # of ours, the ledger knows the places
+
+    def _keep(self, quota: Quota, told: Told, why: str) -> bool:
+        """Keep to a quota; return whether that changes anything."""
+        if not told.take(quota) or not binds(quota, self._adaptive.cap):
+            return False
+        self._change_windows()
+        said = f"keeping to the service's quota, told in a reply's {why}: {quota}"
+        self._record(said, why, **quota.facts)
+        return True
+
+    def _cut(self, now: float, trip: float, resumes: float) -> None:
+        span = max(1.0, _MEASURED / (self._adaptive.rate or math.inf))
+        started = now - trip
+        # Without the refused one itself.
+        count = self._ledger.since(started - span) - self._ledger.since(started) - 1
+        fall = self._adaptive.cut(now, resumes, count / span)
+        self._change_rate()
+        if fall:
+            was, rate = format_rate(fall.was), format_rate(fall.rate)
+            said = f"throttled: the rate falls from {was} to {rate} a second"
+            self._record(said, "throttled", rate=fall.rate)
+
+    def _recover(self) -> None:
+        if not self._adaptive.advance(_now()):
+            return
+        self._change_rate()
+        if not self._adaptive.recovers:
+            rate = self._adaptive.rate
+            said = f"no longer throttled: the rate is {format_rate(rate)} a second"
+            self._record(said, "recovered", rate=rate)
+
+    def _record(self, said: str, why: str, **facts: Any) -> None:
+        self._notices.record("rate", said, why=why, **facts)
+
+    def _change_rate(self) -> None:
+        rate = self._adaptive.rate
+        self._spacing = None if rate is None else Spacing(rate)
+        self._change_windows()
+
+    def _change_windows(self) -> None:
+        rate, cap = self._adaptive.rate, self._adaptive.cap
+        starts = math.ceil(rate or 0)
+        caps = [(starts, starts / rate)] if rate else []
+        quotas = self._told.binding(cap) + self._hinted.binding(cap)
+        caps += [(quota.limit, quota.seconds) for quota in quotas]
+        self._windows = tuple(make_window(*each, self._headroom) for each in caps)
+
     def _ask(self) -> Slot | float:
+        if self._adaptive.recovers:
+            self._recover()
         if self._spacing and (delay := self._spacing.delay()):
             return delay
         return self._ledger.take(_now(), self._windows)
+
+
+def format_rate(rate: float | None) -> str:
+    """Return a rate as people are told it."""
+    return "unlimited" if rate is None else f"{round(rate, 2):g}"
 
 
 def _now() -> float:
@@ -126,7 +251,20 @@ def _now() -> float:
 
 
 def make_pacer(
-    rate: float | None, headroom: float, gate: Gate, ledger: Ledger | None = None
+    rate: float | None,
+    headroom: float,
+    gate: Gate,
+    ledger: Ledger | None = None,
+    *,
+    adaptive: bool = False,
+    notices: Notices | None = None,
 ) -> Pacer:
     """Return the pacer for a rate in starts a second; the ledger is its own."""
-    return Pacer(rate, headroom, gate, ledger or LocalLedger())
+    return Pacer(
+        rate,
+        headroom,
+        gate,
+        ledger or LocalLedger(),
+        adaptive=adaptive,
+        notices=notices or Notices(),
+    )

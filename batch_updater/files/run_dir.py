@@ -51,6 +51,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def rate(self) -> Path:
+        """Where the rate is changed while the run goes on."""
+        return self.path / "rate"
+
+    @property
     def spool(self) -> Path:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
