@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _BETA = 0.7  # of what was achieved is left
 _SCALE = 0.4  # starts a second, by cubic seconds
-_FLOOR = 0.5  # starts a second
+_FLOOR = 0.5  # starts a second; a rate that is lower is left alone
 _STEP = 1.05  # a smaller rise is no change
 _ALIKE = 0.15  # of a plateau; two that differ by less are the same quota
 _MOST_PATIENCE = 16.0
@@ -96,13 +96,15 @@ class Adaptive:
         Returns:
             The fall, when it is worth telling.
         """
-        was, cap = self.rate, self.cap or _NO_CAP
-        floor = min(_FLOOR, cap)
-        plateau = max(floor, min(achieved, was or _NO_CAP))
+        was = self.rate
         told = self._told if self.recovers else math.inf
+        plateau = max(_FLOOR, min(achieved, was or _NO_CAP))
+        self.cut_at = now
+        if not self.recovers and was is not None and was <= _FLOOR:
+            return None
         self._curve = Curve(resumes, plateau, self._patience(now, plateau))
-        self._last, self.cut_at = self._curve, now
-        self.rate = max(floor, _BETA * plateau)
+        self._last = self._curve
+        self.rate = max(_FLOOR, _BETA * plateau)
         if 1 / _WORTH_TELLING < self.rate / told < _WORTH_TELLING:
             return None
         self._told = self.rate

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MOST_STARTS = 1_000_000  # of one window: 16 MB
-_LEAST_KEPT = 1024
+_LEAST_KEPT = 8192
 _MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from batch_updater.frs.quota import Budget, Quota
 
 _KEPT = 4  # windows of different lengths
+_MOST_TOLD = 8  # different quotas in headers
 _LONGEST_HINT = 60.0  # seconds: what is worse than that, a refusal will say
 
 
@@ -57,8 +58,8 @@ class Hints:
 
     A quota in a header holds for a minute at the most, however long its window: were
     it nonsense, the run would stand still for an hour without anybody having refused
-    anything. When twice as many calls pass as it tells, headers are never believed
-    again. That nothing is left makes a short pause, once in a window.
+    anything. When twice as many calls pass as it tells, or it never stays the same,
+    headers are not believed again. That nothing is left makes a short pause, once in a window.
 
     Args:
         pause: its length in seconds.
@@ -67,6 +68,7 @@ class Hints:
     def __init__(self, pause: float) -> None:
         self._pause = pause
         self._believes = True
+        self._seen: set[Quota] = set()
         self._since = -math.inf
         self._passed = 0
         self._paused_until = -math.inf
@@ -93,7 +95,8 @@ class Hints:
         if now > self._since + quota.seconds:
             self._since, self._passed = now, 0
         self._passed += passed
-        return self._passed > 2 * quota.limit
+        self._seen.add(quota)
+        return self._passed > 2 * quota.limit or len(self._seen) > _MOST_TOLD
 
 
 def _shortened(quota: Quota) -> Quota:

@@ -60,6 +60,14 @@ class RunDirectory:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
 
+    def forget_rate(self) -> bool:
+        """Remove what the rate was changed to; return whether there was anything."""
+        try:
+            self.rate.unlink()
+        except OSError:
+            return False
+        return True
+
     def keep_spooled(self, path: Path) -> Path:
         """Move what came in on stdin into the directory; return where it is."""
         if path != self.spool.absolute():

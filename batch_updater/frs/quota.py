@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most `limit` calls, at least one, in `seconds`, at least one."""
+    """At most `limit` calls in `seconds`; both are whole and at least one."""
 
     limit: int
     seconds: float
@@ -37,11 +37,14 @@ class Quota:
         return {"limit": self.limit, "window_s": self.seconds}
 
     def __str__(self) -> str:
-        length = f"{self.seconds:g} s"
-        for unit, size in _UNITS.items():
-            if self.seconds % size == 0:
-                length = f"{self.seconds / size:g} {unit}"
-        return f"{self.limit:,} calls in {length}"
+        fitting = [unit for unit, size in _UNITS.items() if self.seconds % size == 0]
+        unit = fitting[-1]
+        window = _count(self.seconds / _UNITS[unit], unit)
+        return f"{_count(self.limit, 'call')} in {window}"
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:,.0f} {noun}" + ("" if number == 1 else "s")
 
 
 @dataclass(frozen=True, slots=True)
