@@ -108,7 +108,7 @@ def test_nonsense_in_headers_changes_nothing(bench: Bench, value: str) -> None:
 
 def test_the_control_file_changes_the_rate(bench: Bench) -> None:
     """`echo N > RUN_DIR/rate` moves the rate up and down, as the server counts."""
-    source, path = bench.prepare(145), bench.folder / "job" / "rate"
+    source, path = bench.prepare(135), bench.folder / "job" / "rate"
     flags = ("--rate", "20", "--headroom", "5%")
     with (
         meanwhile(lambda: bench.updates >= 8, lambda: say(path, "60\n")),
