@@ -180,7 +180,7 @@ class Pacer:
             self._keep(hint.keep, self._hinted, "headers")
         if hint.drop:
             self._hinted.clear()
-            self._change_rate()
+            self._change_windows()
 
     def _left_of(self, quota: Quota, now: float) -> float:
         """Return the seconds until a quota's window is over, whoever used it up."""

@@ -5,25 +5,26 @@ from dataclasses import dataclass, field
 
 from batch_updater.frs.quota import Budget, Quota
 
-_KEPT = 4  # windows of different lengths
-_MOST_TOLD = 8  # different quotas in headers
+_KEPT = 4
+_MOST_CHANGES = 8  # of the quota in headers
 _LONGEST_HINT = 60.0  # seconds: what is worse than that, a refusal will say
 
 
 @dataclass(slots=True)
 class Told:
-    """The quotas that hold until the run ends: the last one told for each window."""
+    """The quotas that hold until the run ends: of each policy and window the last."""
 
-    _quotas: dict[float, Quota] = field(default_factory=dict)
+    _quotas: dict[tuple[str, float], Quota] = field(default_factory=dict)
 
     def take(self, quota: Quota) -> bool:
         """Take a quota; return whether it tells anything new."""
-        if self._quotas.get(quota.seconds) == quota:
+        key = (quota.policy, quota.seconds)
+        if self._quotas.get(key) == quota:
             return False
-        self._quotas.pop(quota.seconds, None)
+        self._quotas.pop(key, None)
         if len(self._quotas) == _KEPT:
             del self._quotas[next(iter(self._quotas))]
-        self._quotas[quota.seconds] = quota
+        self._quotas[key] = quota
         return True
 
     def clear(self) -> None:
@@ -68,7 +69,8 @@ class Hints:
     def __init__(self, pause: float) -> None:
         self._pause = pause
         self._believes = True
-        self._seen: set[Quota] = set()
+        self._last: Quota | None = None
+        self._changes = 0
         self._since = -math.inf
         self._passed = 0
         self._paused_until = -math.inf
@@ -95,8 +97,9 @@ class Hints:
         if now > self._since + quota.seconds:
             self._since, self._passed = now, 0
         self._passed += passed
-        self._seen.add(quota)
-        return self._passed > 2 * quota.limit or len(self._seen) > _MOST_TOLD
+        self._changes += quota != self._last
+        self._last = quota
+        return self._passed > 2 * quota.limit or self._changes > _MOST_CHANGES
 
 
 def _shortened(quota: Quota) -> Quota:

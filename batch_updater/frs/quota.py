@@ -17,6 +17,7 @@ _LONGEST = 31 * 86_400.0
 _WINDOW = r"(?:(?P<many>[0-9]{1,7})\s*)?(?P<unit>second|minute|hour|day)s?\b"
 # "... policy user over ratelimit,limit:10,time:1 minute" (error table, 0308)
 _MESSAGE = re.compile(
+    r"(?:\bpolicy\s+(?P<policy>\w{1,20})\b[^,]{0,40},\s*)?"
     rf"\blimit\s*[:=]\s*(?P<limit>[0-9]{{1,9}})\s*,\s*time\s*[:=]\s*{_WINDOW}",
     re.IGNORECASE | re.ASCII,
 )
@@ -26,10 +27,16 @@ _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most `limit` calls in `seconds`; both are whole and at least one."""
+    """
+    At most `limit` calls in `seconds`; both are whole and at least one.
+
+    Args:
+        policy: whose quota it is (`user`, `ip`), as the service names it, or empty.
+    """
 
     limit: int
     seconds: float
+    policy: str = ""
 
     @property
     def facts(self) -> dict[str, float]:
@@ -58,7 +65,9 @@ class Budget:
 def read_quota(message: str) -> Quota | None:
     """Return the quota in the text of a throttled reply, or None."""
     found = _MESSAGE.search(message)
-    return _make(int(found["limit"]), _seconds(found)) if found else None
+    if found is None:
+        return None
+    return _make(int(found["limit"]), _seconds(found), found["policy"] or "")
 
 
 def read_ratelimit(values: Sequence[str]) -> Budget | None:
@@ -81,8 +90,9 @@ def _seconds(found: re.Match[str]) -> float:
     return int(found["many"] or 1) * _UNITS[found["unit"].lower()]
 
 
-def _make(limit: int, seconds: float) -> Quota | None:
-    return Quota(limit, seconds) if limit and 1 <= seconds <= _LONGEST else None
+def _make(limit: int, seconds: float, policy: str = "") -> Quota | None:
+    sound = limit >= 1 and 1 <= seconds <= _LONGEST
+    return Quota(limit, seconds, policy) if sound else None
 
 
 def _number(text: str) -> int | None:

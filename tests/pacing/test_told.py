@@ -16,13 +16,14 @@ def test_a_quota_that_the_rate_cannot_reach_binds_nobody() -> None:
 
 
 def test_the_last_one_told_for_a_window_holds() -> None:
-    """Another limit for the same window takes its place; another window is kept beside."""
+    """Another limit takes its place; another window, or policy, is kept beside it."""
     told = Told()
     assert told.take(MINUTE)
     assert not told.take(MINUTE)
     assert told.take(HOUR)
     assert told.take(Quota(20, 60.0))
-    assert told.binding(None) == [HOUR, Quota(20, 60.0)]
+    assert told.take(Quota(90, 60.0, "ip"))
+    assert told.binding(None) == [HOUR, Quota(20, 60.0), Quota(90, 60.0, "ip")]
 
 
 def test_few_windows_are_kept() -> None:
@@ -68,10 +69,10 @@ def test_refused_calls_refute_no_limit() -> None:
 
 
 def test_a_limit_that_never_stays_the_same_is_nonsense() -> None:
-    """After eight different quotas headers count no more."""
+    """After eight changes headers count no more, also when it goes to and fro."""
     hints = Hints(1.1)
     told = [
-        hints.read(Budget(Quota(1000 + i, 60.0), 5), 0.0, passed=True)
+        hints.read(Budget(Quota(1000 + i % 2, 60.0), 5), 0.0, passed=True)
         for i in range(20)
     ]
     assert [hint.drop for hint in told].index(True) == 8
