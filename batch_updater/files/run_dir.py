@@ -52,6 +52,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def rate(self) -> Path:
+        """Where the rate is changed while the run goes on."""
+        return self.path / "rate"
+
+    @property
     def spool(self) -> Path:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
@@ -65,6 +70,14 @@ class RunDirectory:
             self.path / RESERVE,
             temporary_name(self.manifest),
         )
+
+    def forget_rate(self) -> bool:
+        """Remove what the rate was changed to; return whether there was anything."""
+        try:
+            self.rate.unlink()
+        except OSError:
+            return False
+        return True
 
     def keep_spooled(self, path: Path) -> Path:
         """Move what came in on stdin into the directory; return where it is."""

@@ -15,6 +15,7 @@ from yarl import URL
 from batch_updater.errors import UsageError
 from batch_updater.frs.protocol import parse_retry_after
 from batch_updater.frs.proxies import Proxy
+from batch_updater.frs.quota import RATELIMIT_HEADERS
 from batch_updater.frs.redaction import Redaction
 from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.models import Reply
@@ -171,7 +172,15 @@ async def _read_reply(
         retry_after=_retry_after(headers.get("Retry-After")),
         date=headers.get("Date", ""),
         kept=tuple(headers.get(name, "") for name in keep) if keep else (),
+        ratelimit=_ratelimit(headers),
     )
+
+
+def _ratelimit(headers: Mapping[str, str]) -> tuple[str, ...]:
+    limit, used, window = RATELIMIT_HEADERS
+    if limit not in headers and used not in headers:
+        return ()
+    return (headers.get(limit, ""), headers.get(used, ""), headers.get(window, ""))
 
 
 def _retry_after(header: str | None) -> float | None:
