@@ -10,8 +10,9 @@ from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.journal import Journal, select_rows
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
-from batch_updater.intake.items import Selection
+from batch_updater.intake.rows import Selection
 from batch_updater.manifest import Manifest, load_manifest
+from batch_updater.retrying import Retry
 from batch_updater.version import __version__
 from batch_updater.views import naming_trouble
 
@@ -53,7 +54,7 @@ def opened(
     ours: list[Path] = []
     try:
         journal = held.enter_context(Journal(directory.journal, new=True))
-        ours += [directory.journal, directory.spool]
+        ours += [directory.journal, directory.spool, directory.mended]
         yield Opened(directory, journal)
     except BaseException as error:
         directory.discard(ours)
@@ -66,17 +67,24 @@ def opened(
 
 
 def write_down(
-    run: Opened, manifest: Manifest, command: str, selection: Selection | None = None
+    run: Opened,
+    manifest: Manifest,
+    command: str,
+    selection: Selection | None = None,
+    retry: Retry | None = None,
 ) -> None:
     """
     Note a session and what it is about; from here on it can be resumed.
 
     Args:
         selection: the rows that a new run is about; None means all.
+        retry: why it is about them, of a new retry.
     """
     run.journal.note("session", {"command": command, "version": __version__})
     if selection is not None:
         run.journal.note("selection", {"rows": select_rows(selection)})
+    if retry is not None:
+        run.journal.note("retry", retry.facts())
     # Last: with run.json there, but no selection, a resume would send all rows.
     run.journal.sync()
     manifest.save(run.directory)

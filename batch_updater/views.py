@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
 
 from batch_updater.config.settings import Settings
 from batch_updater.errors import (
@@ -27,9 +23,9 @@ from batch_updater.files.results import (
     open_views,
 )
 from batch_updater.files.run_dir import RunDirectory, temporary_name
-from batch_updater.files.tables import as_json
-from batch_updater.intake.items import Selection, examine
-from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.cells import own_cells
+from batch_updater.intake.items import examine
+from batch_updater.intake.rows import Intake, Rows, Selection
 from batch_updater.intake.survey import Survey
 from batch_updater.manifest import (
     Manifest,
@@ -37,7 +33,7 @@ from batch_updater.manifest import (
     make_intake,
     read_selection,
 )
-from batch_updater.mapping.checks import Checked, cells
+from batch_updater.mapping.checks import Checked
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
 from batch_updater.models import Outcome, Result, RowLayout
@@ -139,7 +135,7 @@ class _RowWriter:
 
     def write(self, rows: Rows) -> None:
         chunk = rows.chunk
-        columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
+        columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
         wanted = np.flatnonzero(self.selection[rows.start : rows.stop]).tolist()
         for position in wanted:
             face_id = str(columns[rows.columns.face_id][position] or "")
@@ -166,32 +162,6 @@ class _RowWriter:
             face_id=face_id,
             outcome=Outcome.UNPROCESSED,
         )
-
-
-def _own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
-    """Return a column's cells as `as_text` wants them: Arrow's objects as JSON."""
-    values = cells(series)
-    dtype = series.dtype
-    if isinstance(dtype, pd.ArrowDtype) and (
-        pa.types.is_struct(dtype.pyarrow_dtype) or pa.types.is_map(dtype.pyarrow_dtype)
-    ):
-        texts = [None if value is None else _object_text(value) for value in values]
-        return np.array(texts, dtype=object)
-    return values
-
-
-def _object_text(value: Any) -> str:
-    """
-    Return a struct or map as the JSON object that means the same to a run.
-
-    A null member is "not given", as the mapping reads it. A map's key that stands
-    twice stays twice, so that it is refused again.
-    """
-    pairs = list(value.items()) if isinstance(value, dict) else value
-    if not all(isinstance(name, str) for name, _ in pairs):
-        return as_json(value)
-    members = [f"{as_json(k)}: {as_json(v)}" for k, v in pairs if v is not None]
-    return "{" + ", ".join(members) + "}"
 
 
 def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:
@@ -225,7 +195,7 @@ def _refuse_target(path: Path, intake: Intake) -> None:
 
 def _write_refused(rows: Rows, checked: Checked, views: Views) -> None:
     chunk = rows.chunk
-    columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
+    columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
     for position, problems in sorted(checked.problems.items()):
         face_id = columns[rows.columns.face_id][position]
         row_number = chunk.first_row + position

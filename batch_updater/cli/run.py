@@ -61,24 +61,19 @@ def perform(job: Job, *, quiet: bool) -> int:
         job = replace(job, settings=replace(job.settings, progress="none"))
     if job.lists:
         return _perform_listing(job, quiet=quiet)
-    found: list[Survey] = []
+    found: list[tuple[Survey, int]] = []
 
-    def announce(survey: Survey) -> None:
-        found.append(survey)
+    def announce(survey: Survey, rows: int) -> None:
+        found.append((survey, rows))
         if not quiet:
-            note_survey(
-                survey,
-                job.settings.rate,
-                _rows_to_send(job, survey),
-                values=job.settings.include_values,
-            )
+            values = job.settings.include_values
+            note_survey(survey, job.settings.rate, rows, values=values)
             sys.stderr.flush()
 
     as_json = job.settings.output is OutputMode.JSON
     summary = asyncio.run(_with_signals(partial(execute, job, announce=announce)))
     if summary is None:
-        rows = _rows_to_send(job, found[0])
-        return _conclude_dry_run(found[0], rows, as_json=as_json)
+        return _conclude_dry_run(*found[0], as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
 
@@ -97,12 +92,6 @@ async def _with_signals(work: Callable[[Signals], Awaitable[T]]) -> T:
     signals = Signals(Gate(), Notices(note))
     with signals.installed():
         return await work(signals)
-
-
-def _rows_to_send(job: Job, survey: Survey) -> int:
-    if job.pending is None:
-        return survey.clean
-    return min(survey.clean, int(job.pending.sum()))
 
 
 def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:

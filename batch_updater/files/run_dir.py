@@ -16,6 +16,7 @@ import orjson
 from batch_updater.errors import RunDirectoryError
 
 FORMAT = 1
+MENDED = "mended.csv"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -51,11 +52,16 @@ class RunDirectory:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
 
-    def keep_spooled(self, path: Path) -> Path:
-        """Move what came in on stdin into the directory; return where it is."""
-        if path != self.spool.absolute():
-            shutil.move(path, self.spool)
-        return self.spool.absolute()
+    @property
+    def mended(self) -> Path:
+        """The rows of a retry that were mended by hand, in the order of the input."""
+        return self.path / MENDED
+
+    def keep(self, path: Path, place: Path) -> Path:
+        """Move an input into its place in this directory; return where it is."""
+        if path != place.absolute():
+            shutil.move(path, place)
+        return place.absolute()
 
     def discard(self, files: Iterable[Path]) -> None:
         """Take back a run that could not begin: these files, and what we made."""
