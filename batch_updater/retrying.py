@@ -18,7 +18,7 @@ from batch_updater.files.journal import (
     selected_rows,
 )
 from batch_updater.files.run_dir import RunDirectory
-from batch_updater.frs.codes import find_entries
+from batch_updater.frs.catalogue.gateway import GATEWAY
 from batch_updater.intake.rows import Selection
 from batch_updater.manifest import RunKey, rows_with
 from batch_updater.models import ErrorClass, Outcome, Result, RowLayout
@@ -60,11 +60,13 @@ class Asked:
 
 def is_code(code: str, written: str) -> bool:
     """Return whether a code is the one somebody wrote: in any case, APIG or APIGW."""
-    written = written.strip().upper()
-    if code.upper() == written:
-        return True
-    entries = find_entries(code)
-    return bool(entries) and "." in written and entries == find_entries(written)
+    return bool(code) and _spelled(code) == _spelled(written)
+
+
+def _spelled(code: str) -> str:
+    prefix, dot, number = code.strip().upper().partition(".")
+    prefix = GATEWAY.prefixes[0] if prefix in GATEWAY.prefixes else prefix
+    return prefix + dot + number
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from batch_updater.files.results import (
     Views,
     open_invalid,
     open_views,
+    own_columns,
 )
 from batch_updater.files.run_dir import RunDirectory, temporary_name
 from batch_updater.intake.cells import own_cells
@@ -59,28 +61,67 @@ def write_views(
         told: what else the summary has to say.
     """
     layout = manifest.layout
-    selection = read_selection(directory, layout.total)
-    note = _input_trouble(directory, manifest)
     builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:
         _take_journal(directory, builder, index)
-        with open_views(
-            directory.path,
-            None if note else manifest.header,
-            parquet=settings.results_format == "parquet",
-            values=settings.include_values,
-        ) as views:
-            writer = _RowWriter(index, selection, settings, builder, views)
-            if note:
-                writer.write_without_input(layout)
-            else:
-                purpose = manifest.purpose
-                for rows in make_intake(settings, manifest.inputs, purpose).rows():
-                    writer.write(rows)
+        known = Known(index, read_selection(directory, layout.total))
+        note = write_rows(directory, manifest, settings, known, builder)
     finally:
         index.close()
     told = replace(told, note="; ".join(filter(None, (told.note, note))))
     return summarise(directory, manifest, settings, builder, stop, told)
+
+
+class Outcomes(Protocol):
+    """Knows the last result of each row."""
+
+    def result(self, ordinal: int) -> Result | None:
+        """Return the last result of a row, or None when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    What is known of the rows that views are made of.
+
+    Args:
+        rows: those that the views are about.
+        mended: cells of rows, by position, that stand for the input's own.
+    """
+
+    outcomes: Outcomes
+    rows: Selection
+    mended: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+def write_rows(
+    directory: RunDirectory,
+    manifest: Manifest,
+    settings: Settings,
+    known: Known,
+    builder: SummaryBuilder,
+) -> str:
+    """
+    Write the views of rows, which the builder counts; return what is wrong with them.
+
+    Args:
+        directory: where the views go.
+    """
+    note = _input_trouble(directory, manifest)
+    with open_views(
+        directory.path,
+        None if note else manifest.header,
+        parquet=settings.results_format == "parquet",
+        values=settings.include_values,
+    ) as views:
+        writer = _RowWriter(known, manifest.header, settings, builder, views)
+        if note:
+            writer.write_without_input(manifest.layout)
+        else:
+            intake = make_intake(settings, manifest.inputs, manifest.purpose)
+            for rows in intake.rows():
+                writer.write(rows)
+    return note
 
 
 def _input_trouble(directory: RunDirectory, manifest: Manifest) -> str:
@@ -127,8 +168,8 @@ def _take_journal(
 class _RowWriter:
     """Finds each row's outcome, counts it, and hands it to the views."""
 
-    index: OutcomeIndex
-    selection: Selection
+    known: Known
+    header: tuple[str, ...]
     settings: Settings
     builder: SummaryBuilder
     views: Views
@@ -136,20 +177,24 @@ class _RowWriter:
     def write(self, rows: Rows) -> None:
         chunk = rows.chunk
         columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
-        wanted = np.flatnonzero(self.selection[rows.start : rows.stop]).tolist()
+        wanted = np.flatnonzero(self.known.rows[rows.start : rows.stop]).tolist()
         for position in wanted:
             face_id = str(columns[rows.columns.face_id][position] or "")
             row_number = chunk.first_row + position
-            result = self.index.result(rows.start + position)
+            result = self.known.outcomes.result(rows.start + position)
             result = result or self._unprocessed(chunk.source, row_number, face_id)
             self.builder.add_row(result)
+            mended = self.known.mended.get(rows.start + position)
+            if mended is not None:
+                self.views.write(result, own_columns(self.header), mended)
+                continue
             own = [column[position] for column in columns]
             self.views.write(result, chunk.header, own)
 
     def write_without_input(self, layout: RowLayout) -> None:
-        for ordinal in np.flatnonzero(self.selection).tolist():
+        for ordinal in np.flatnonzero(self.known.rows).tolist():
             source, row_number = layout.locate(ordinal)
-            result = self.index.result(ordinal)
+            result = self.known.outcomes.result(ordinal)
             result = result or self._unprocessed(source, row_number, "")
             self.builder.add_row(result)
             self.views.write(result, (), ())

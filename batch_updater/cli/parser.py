@@ -22,7 +22,7 @@ _USAGE = {
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
-    "results": "%(prog)s RUN_DIR [--row N | --face ID] [flags]",
+    "results": "%(prog)s RUN_DIR [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
 }
 _TITLES = {
@@ -143,6 +143,25 @@ def _add_results(commands: Any) -> None:
     command.add_argument("run_directory", metavar="RUN_DIR")
     command.add_argument("--row", type=int, metavar="N", help="the row's number")
     command.add_argument("--face", metavar="ID", help="the face's id")
+    command.add_argument(
+        "others",
+        nargs="*",
+        metavar="DIRECTORY",
+        help="with --family: runs of it that are somewhere else",
+    )
+    command.add_argument(
+        "--family",
+        action="store_true",
+        help="of the run, its retries and theirs together: what became of each row "
+        "in the end",
+    )
+    command.add_argument(
+        "--to",
+        dest="folder",
+        metavar="FOLDER",
+        help="with --family: where its views go (default: family in the first run's "
+        "directory)",
+    )
     _add_options(command, ("output",), without={"run-dir", "progress"})
     command.set_defaults(command=_later("results", "results"))
 
