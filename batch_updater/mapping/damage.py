@@ -17,10 +17,12 @@ _DATE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _BOOLEANS = frozenset({"true", "false"})
-_KEPT_DIGITS = 15  # what Excel keeps of a number
+# What Excel keeps of a number, what a double holds for sure, what tells it from
+# its neighbours, and all of one that is a whole number.
+_KEPT_DIGITS = (15, 16, 17, 400)
 _WHOLE = frozenset({FieldType.INTEGER, FieldType.LONG})
 _SCIENTIFIC = "it stands in scientific notation now"
-_PRECISION = f"digits after the {_KEPT_DIGITS}th are gone"
+_PRECISION = f"digits after the {_KEPT_DIGITS[0]}th are gone"
 
 
 def damage_of(old: str, new: str, kind: FieldType | None = FieldType.STRING) -> str:
@@ -88,23 +90,25 @@ def _lost_digits(old: str, new: str, kind: FieldType | None) -> str:
         return _SCIENTIFIC if _is_rounded(old, new, digits) else ""
     if kind not in (None, FieldType.STRING, *_WHOLE):
         return ""
-    same = float(old.replace(",", ".")) == float(new.replace(",", "."))
-    return _PRECISION if same or _is_rounded(old, new, _KEPT_DIGITS) else ""
+    return _PRECISION if any(_is_rounded(old, new, n) for n in _KEPT_DIGITS) else ""
 
 
 def _is_rounded(old: str, new: str, digits: int) -> bool:
-    """Return whether a number was cut or rounded to so many digits."""
+    """Return whether a number, or its double, was cut or rounded to so many digits."""
     a, b = Decimal(old.replace(",", ".")), Decimal(new.replace(",", "."))
     return digits > 0 and any(
-        Context(prec=digits, rounding=how).create_decimal(a) == b
+        Context(prec=digits, rounding=how).create_decimal(each) == b
         for how in (ROUND_DOWN, ROUND_HALF_UP)
+        for each in (a, Decimal(float(a)))
     )
 
 
 def _became_date(old: str, new: str) -> bool:
     if not _DATE.fullmatch(new) or _shape(old) == _shape(new):
         return False
-    return bool(_numbers(old) & _numbers(new))
+    words = re.findall(r"[a-z]+", old.lower())
+    months = all(re.match(_MONTH, word) for word in words)
+    return months and bool(_numbers(old) & _numbers(new))
 
 
 def _shape(text: str) -> str:
