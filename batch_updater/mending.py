@@ -29,6 +29,7 @@ from batch_updater.mapping.columns import BoundColumns, FieldTypes, bind
 from batch_updater.mapping.damage import damage_of, damage_of_id, suspicion
 from batch_updater.mapping.duplicates import Hashes, hash_ids
 from batch_updater.models import FieldType, OnDuplicate
+from batch_updater.report.text import count_rows
 from batch_updater.retrying import Ordinals, root_positions
 
 _EXAMPLES = 10
@@ -164,7 +165,7 @@ def _unmatched(
     for i, face_id in shown.items():
         if failed[i]:
             what = (
-                f"{failed[i]:,} rows of this face failed, but the file has "
+                f"{count_rows(int(failed[i]))} of this face failed, but the file has "
                 f"{given[i]:,}: which ones cannot be told"
             )
         else:

@@ -19,7 +19,7 @@ from batch_updater.manifest import check_unchanged, load_manifest, make_intake
 from batch_updater.models import Outcome, Result
 from batch_updater.report.summary import Summary, SummaryBuilder
 from batch_updater.report.text import count_rows
-from batch_updater.retrying import read_noted
+from batch_updater.retrying import read_noted, root_positions
 from batch_updater.summaries import Told, summarise
 from batch_updater.views import Known, write_rows
 
@@ -106,6 +106,9 @@ def tell_family(directory: RunDirectory, told: Told) -> Told:
         held = load_manifest(directory).key
         with family.locked(held), folded(family) as fold:
             said, next_command = _said(fold), _next_command(fold)
+            if not next_command and fold.rows_with(*_SHOWN).any():
+                words = ["batch-updater", "results", str(directory.path), "--family"]
+                next_command = shlex.join(words)
     except RunDirectoryError as error:
         said, next_command = f"of the whole family nothing is known: {error}", ""
     note = "; ".join(filter(None, (told.note, said)))
@@ -118,6 +121,27 @@ def _said(fold: Fold) -> str:
     told = ", ".join(f"{o} {n:,}" for o, n in counts.items() if n)
     root = fold.family.root.name
     return f"with its whole family, from {root} on, {count_rows(total)}: {told}"
+
+
+def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection, str]:
+    """
+    Return the failed rows of a run that no retry has updated since, and a remark.
+
+    To send the others again would put values from before over what was mended.
+    """
+    if not failed.any():
+        return failed, ""
+    try:
+        family = find_family(directory.path)
+        with family.locked(), folded(family) as fold:
+            rows = root_positions(directory, np.arange(len(failed)), len(failed))
+            left = failed & ~fold.rows_with(Outcome.UPDATED)[rows]
+    except RunDirectoryError as error:
+        said = f"whether a retry has updated some of these rows is not known: {error}"
+        return failed, said
+    done = int(failed.sum() - left.sum())
+    said = f"{count_rows(done)} left out, which a retry has updated since"
+    return left, said if done else ""
 
 
 @dataclass(frozen=True, slots=True)

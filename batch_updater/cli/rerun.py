@@ -75,7 +75,7 @@ def _retry_of(manifest: Manifest) -> Retry | None:
 
 def note_unless_quiet(said: str, arguments: argparse.Namespace) -> None:
     """Tell on stderr what a command found, unless nobody wants to know."""
-    if not arguments.quiet:
+    if said and not arguments.quiet:
         print(said, file=sys.stderr)
 
 

@@ -26,6 +26,7 @@ from batch_updater.retrying import (
     read_noted,
     refuse_mixed,
 )
+from batch_updater.reunion import still_failed
 
 # How the run read its own input; what was mended is a file of its own.
 _OF_THE_INPUT = frozenset({"format", "delimiter", "encoding", "limit"})
@@ -47,6 +48,9 @@ def retry(arguments: argparse.Namespace) -> int:
         # A run that goes on may fail more.
         with locked(directory.journal, shared=True):
             failed = failed_rows(directory, manifest.layout, asked)
+            if not asked.edited:
+                failed, remark = still_failed(directory, failed)
+                note_unless_quiet(remark, arguments)
             intake = make_intake(resolved.settings, manifest.inputs)
             original = Original(directory, manifest, intake, failed)
             job = _job(original, resolved, asked)
@@ -127,7 +131,7 @@ def _mended_job(job: Job, mended: Mended) -> Job:
 
 def _leave(arguments: argparse.Namespace, asked: Asked, output: OutputMode) -> int:
     which = "row" if asked.wanted is Wanted.ALL else f"{asked.wanted} row"
-    said = f"no {which} of {arguments.run_directory} has failed"
+    said = f"no {which} of {arguments.run_directory} is left that has failed"
     with_code = f" with {' or '.join(asked.codes)}" if asked.codes else ""
     note_unless_quiet(said + with_code, arguments)
     if output is OutputMode.JSON:

@@ -116,6 +116,7 @@ def test_retries_and_resumes_end_with_the_last_row(bench: Bench, seed: int) -> N
             bench.command("resume", name)
         trouble()
     bench.emulator.script([])
+    told = {}
     for n in range(50):
         told = bench.command("results", "job", "--family", "--output", "json").json
         words = told["next_command"].split()[1:]
