@@ -56,8 +56,8 @@ def read_edited(
     source = as_input(path, name=str(path), input_format=InputFormat.CSV)
     options = _options(source, columns, delimiter, encoding)
     names = read_header(source, options).names
+    _refuse_unclear(names, columns, source.name)
     places = align(columns.header, names)
-    _refuse_missing(places, columns, source.name)
     chunks = [_filled(chunk) for chunk in read(source, options, verify=True)]
     chunks = [(frame, numbers) for frame, numbers in chunks if len(frame)]
     if not chunks:
@@ -92,18 +92,22 @@ def _options(
     )
 
 
-def _refuse_missing(
-    places: Sequence[int | None], columns: BoundColumns, name: str
-) -> None:
-    mapped = {columns.external_image_id, columns.external_fields}
-    mapped |= {bound.index for bound in columns.fields}
-    gone = [i for i, place in enumerate(places) if place is None and i in mapped]
-    if gone:
-        raise InputError(
-            f"{name}: there is no column {columns.header[gone[0]]!r}, which the run "
-            "sends",
-            hint="Put the column back; empty its cells to leave the values alone.",
-        )
+def _refuse_unclear(names: Sequence[str], columns: BoundColumns, name: str) -> None:
+    """Raise InputError unless each column that the run sends is there once."""
+    mapped = [columns.face_id, columns.external_image_id, columns.external_fields]
+    mapped += [bound.index for bound in columns.fields]
+    for column in [columns.header[i] for i in mapped if i is not None]:
+        count = list(names).count(column)
+        if not count:
+            raise InputError(
+                f"{name}: there is no column {column!r}, which the run sends",
+                hint="Put it back; empty its cells to leave the values alone.",
+            )
+        if count > 1:
+            raise InputError(
+                f"{name}: {count} columns are called {column!r}",
+                hint="Leave one of them.",
+            )
 
 
 def _filled(chunk: Chunk) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:

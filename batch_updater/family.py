@@ -1,5 +1,6 @@
 """A run, its retries and theirs: found again by what they know of one another."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -88,7 +89,17 @@ def find_family(path: Path, others: Sequence[Path] = ()) -> Family:
         known.look_beside(member.directory.path)
     root = _climb(start, known)
     members = _descend(root, known)
-    return Family(members, (*_gone(members, known), *known.unreadable))
+    missing = (*_gone(members, known), *known.copies(members), *known.unreadable)
+    return Family(members, missing)
+
+
+def _run_directories(folder: Path) -> list[str]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return []
+    # Those of other people are theirs: access() says so, where stat() would raise.
+    return [e.name for e in entries if os.access(e / "run.json", os.R_OK)]
 
 
 def _load(path: Path) -> Member:
@@ -102,6 +113,7 @@ class _Known:
     def __init__(self) -> None:
         self._by_key: dict[RunKey, Member] = {}
         self._looked: set[Path] = set()
+        self._copies: dict[RunKey, Path] = {}
         self.unreadable: list[str] = []
 
     def members(self) -> tuple[Member, ...]:
@@ -111,17 +123,24 @@ class _Known:
 
     def take(self, member: Member) -> None:
         """Take a run; of copies, the first counts."""
-        self._by_key.setdefault(member.manifest.key, member)
+        known = self._by_key.setdefault(member.manifest.key, member)
+        if not known.directory.path.samefile(member.directory.path):
+            self._copies[member.manifest.key] = member.directory.path
+
+    def copies(self, members: Iterable[Member]) -> Iterator[str]:
+        """Yield in words which of these runs there are twice."""
+        for member in members:
+            if copy := self._copies.get(member.manifest.key):
+                yield f"{copy} is the same run as {member.name}, and was left out"
 
     def look_beside(self, path: Path) -> None:
-        """Take the runs in the folder that a run is in."""
+        """Take the runs in the folder that a run is in, as far as we may read it."""
         folder = path.absolute().parent
-        if folder in self._looked or not folder.is_dir():
+        if folder in self._looked:
             return
         self._looked.add(folder)
-        for entry in sorted(folder.iterdir()):
-            if (entry / "run.json").is_file():
-                self._try(path.parent / entry.name)
+        for name in _run_directories(folder):
+            self._try(path.parent / name)
 
     def _try(self, path: Path) -> None:
         try:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_updater.edited import Edited
-from batch_updater.errors import InputError
+from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.inputs import Input, InputFormat, as_input
 from batch_updater.files.results import align, own_columns
 from batch_updater.files.run_dir import MENDED, RunDirectory
@@ -109,6 +109,7 @@ def mend(
     Raises:
         InputError: a row is none of those that failed, or a value looks damaged;
             rows and columns are named.
+        RunDirectoryError: the file cannot be written.
     """
     places = _match(original, edited)
     chosen = np.zeros_like(original.failed)
@@ -118,7 +119,13 @@ def mend(
         intake, types = original.intake, original.types
         later = later_rows(intake, types, survey(intake, types, policy), chosen)
     target = into / MENDED
-    _weave(original, edited, places, chosen | later, target, values=values)
+    try:
+        _weave(original, edited, places, chosen | later, target, values=values)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot write {target}: {error.strerror or error}",
+            hint="Make room there, or set TMPDIR to another folder; nothing was sent.",
+        ) from None
     ordinals = np.flatnonzero(chosen | later)
     origin = root_positions(original.directory, ordinals, len(chosen))
     source = as_input(target, name=MENDED, input_format=InputFormat.CSV)

@@ -109,7 +109,7 @@ def tell_family(directory: RunDirectory, told: Told) -> Told:
             if not next_command and fold.rows_with(*_SHOWN).any():
                 words = ["batch-updater", "results", str(directory.path), "--family"]
                 next_command = shlex.join(words)
-    except RunDirectoryError as error:
+    except (RunDirectoryError, OSError) as error:
         said, next_command = f"of the whole family nothing is known: {error}", ""
     note = "; ".join(filter(None, (told.note, said)))
     return replace(told, note=note, otherwise=next_command)
@@ -136,7 +136,7 @@ def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection,
         with family.locked(), folded(family) as fold:
             rows = root_positions(directory, np.arange(len(failed)), len(failed))
             left = failed & ~fold.rows_with(Outcome.UPDATED)[rows]
-    except RunDirectoryError as error:
+    except (RunDirectoryError, OSError) as error:
         said = f"whether a retry has updated some of these rows is not known: {error}"
         return failed, said
     done = int(failed.sum() - left.sum())

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,23 +201,25 @@ def test_positions_read_back_equal(order: list[int]) -> None:
         [[0, 2.5]],
         [[0, 10**30]],
         {"a": 1},
-        None,
     ],
 )
-def test_positions_that_are_not_ours(bench: Bench, runs: object) -> None:
-    """A damaged note of whose rows they are is refused by its line, with no traceback."""
-    rows = make_rows(5)
-    run_with(bench, dict.fromkeys((1, 2, 3), "FRS.0402"), rows)
-    assert (
-        bench.command("retry", "job", "--from", "job/failed.csv", "--run-dir", "b").code
-        == 0
-    )
+def test_positions_that_are_not_ours(runs: Any) -> None:
+    """Whatever else stands there is told apart, also what is not made of numbers."""
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        read_runs(runs, 3)
+
+
+def test_a_damaged_note(bench: Bench) -> None:
+    """A note of whose rows they are that is none of ours is refused, by its line."""
+    run_with(bench, dict.fromkeys(range(1, 4), "FRS.0402"), make_rows(5))
+    flags = ("--from", "job/failed.csv", "--run-dir", "b")
+    assert bench.command("retry", "job", *flags).code == 0
     journal = Path("b/journal.jsonl")
-    lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
-    for line in lines:
-        if line["kind"] == "retry":
-            line["origin"] = runs
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    ended = bench.command("results", "job", "--family")
-    assert ended.code == 2
-    assert "journal.jsonl" in ended.err
+    content = journal.read_text("utf-8")
+    assert '"origin":[[0,2]]' in content
+    for origin in ("[[0,1]]", "[[3,5]]", '"x"', "null"):
+        damaged = content.replace('"origin":[[0,2]]', f'"origin":{origin}')
+        journal.write_text(damaged, "utf-8")
+        ended = bench.command("results", "job", "--family")
+        assert ended.code == 2
+        assert "journal.jsonl" in ended.err

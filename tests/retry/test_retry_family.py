@@ -212,6 +212,7 @@ def test_a_family_that_moved(bench: Bench, where: str) -> None:
     Path(where).mkdir(parents=True)
     for old, new in (("job", "one"), ("a", "a"), ("b", "three")):
         Path("runs", old).rename(Path(where, new))
+    Path("runs").rmdir()
     ended = bench.command("results", f"{where}/three", "--family", "--output", "json")
     assert ended.code == 0, ended.err
     assert outcomes(ended) == {"updated": 12}
@@ -267,7 +268,9 @@ def test_runs_of_others_stay_out(bench: Bench) -> None:
     ended = fold(bench)
     assert outcomes(ended) == {"updated": 12}
     assert ended.json["attempts"] == 13
-    assert "runs/broken was left out" in ended.json["note"]
+    note = ended.json["note"]
+    assert "runs/broken was left out" in note
+    assert "runs/copy is the same run as runs/a" in note
 
 
 def test_a_retry_of_an_older_version(bench: Bench) -> None:
