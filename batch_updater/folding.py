@@ -147,7 +147,7 @@ def folded(family: Family, builder: SummaryBuilder | None = None) -> Iterator[Fo
         ]
         fold = Fold(family, family.root.manifest.layout.total, files)
         for number, member in enumerate(family.members):
-            account = _read(member, builder or SummaryBuilder())
+            account = _read(member, builder)
             fold.take(number, account, origin_of(member, family.root))
         yield fold
 
@@ -171,7 +171,7 @@ def origin_of(member: Member, root: Member) -> Ordinals:
     return origin
 
 
-def _read(member: Member, builder: SummaryBuilder) -> Account:
+def _read(member: Member, builder: SummaryBuilder | None) -> Account:
     layout = member.manifest.layout
     account = Account(
         times=np.full(layout.total, _NOTHING),
@@ -184,10 +184,12 @@ def _read(member: Member, builder: SummaryBuilder) -> Account:
     for record in replay(member.directory.journal):
         if record.kind == "session":
             began = time_of(record)
-            builder.new_session()
+            if builder:
+                builder.new_session()
         elif record.kind == "result":
             result = record.result()
-            builder.add_attempts(result)
+            if builder:
+                builder.add_attempts(result)
             account.note(record, result, began, record.ordinal(layout))
     later = read_noted(member.directory, layout.total).later
     account.times[later & (account.times == _NOTHING)] = began
