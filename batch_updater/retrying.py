@@ -143,10 +143,12 @@ class Noted:
     Args:
         origin: for each row of its inputs the position among the root's rows.
         later: rows that did not fail and went along.
+        mended: whether its rows came back from a file, with other values.
     """
 
     origin: Ordinals | None
     later: Selection
+    mended: bool = False
 
 
 def read_noted(directory: RunDirectory, total: int) -> Noted:
@@ -175,6 +177,7 @@ def _noted(record: Record, total: int) -> Noted:
         return Noted(
             None if origin is None else read_runs(origin, total),
             selected_rows(later, total),
+            mended="from" in record.facts,
         )
     except (TypeError, ValueError, OverflowError):
         raise record.damage() from None

@@ -125,23 +125,38 @@ def _said(fold: Fold) -> str:
 
 def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection, str]:
     """
-    Return the failed rows of a run that no retry has updated since, and a remark.
+    Return the failed rows of a run that are its own matter still, and a remark.
 
-    To send the others again would put values from before over what was mended.
+    Of the others, a retry has updated some since; some were mended, and are that
+    retry's to send again: their values from before would stand over the newer ones.
     """
     if not failed.any():
         return failed, ""
     try:
         family = find_family(directory.path)
+        if len(family.members) == 1:
+            return failed, ""
         with family.locked(), folded(family) as fold:
             rows = root_positions(directory, np.arange(len(failed)), len(failed))
-            left = failed & ~fold.rows_with(Outcome.UPDATED)[rows]
+            elsewhere = np.isin(fold.member, _mended_elsewhere(family, directory))
+            left = failed & ~(fold.rows_with(Outcome.UPDATED) | elsewhere)[rows]
     except (RunDirectoryError, OSError) as error:
         said = f"whether a retry has updated some of these rows is not known: {error}"
         return failed, said
     done = int(failed.sum() - left.sum())
-    said = f"{count_rows(done)} left out, which a retry has updated since"
+    said = f"{count_rows(done)} left out, which a retry has updated or mended since"
     return left, said if done else ""
+
+
+def _mended_elsewhere(family: Family, directory: RunDirectory) -> list[int]:
+    """Return which members, but for this one, sent rows that were mended for them."""
+    own = load_manifest(directory).key
+    return [
+        number
+        for number, member in enumerate(family.members)
+        if member.manifest.key != own
+        and read_noted(member.directory, member.manifest.layout.total).mended
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,19 +134,30 @@ def test_a_stopped_root_is_to_be_resumed(bench: Bench) -> None:
 def test_what_a_retry_has_updated_is_not_sent_again(bench: Bench) -> None:
     """A second retry of the same run leaves out what the first has updated since."""
     begin(bench, {2: TRANSIENT, 5: PERMANENT})
-    fail(bench, {2: TRANSIENT})
+    fail(bench, {})
+    assert retry(bench, "job", "a", "--class", "permanent").code == 0
+    ended = retry(bench, "job", "b")
+    assert ended.code == 0
+    assert "1 row left out, which a retry has updated or mended since" in ended.err
+    assert [row["row_number"] for row in bench.record("runs/b").results] == ["2"]
+    ended = retry(bench, "job", "c")
+    assert ended.code == 0
+    assert "no row of runs/job is left that has failed" in ended.err
+    assert not Path("runs/c").exists()
+
+
+def test_what_was_mended_is_not_sent_as_it_was(bench: Bench) -> None:
+    """A mended row that failed again is its retry's to send, not the first run's."""
+    begin(bench, {2: TRANSIENT, 5: PERMANENT})
+    fail(bench, {5: TRANSIENT, 2: TRANSIENT})
     edited = mend(bench, "job", row5="55")
     assert retry(bench, "job", "a", "--from", edited).code == 1
     fail(bench, {})
     ended = retry(bench, "job", "b")
     assert ended.code == 0
-    assert "1 row left out, which a retry has updated since" in ended.err
-    assert [row["row_number"] for row in bench.record("runs/b").results] == ["2"]
+    assert "no row of runs/job is left" in ended.err
+    assert retry(bench, "a", "b").code == 0
     assert bench.stored(face(5))["age"] == 55
-    ended = retry(bench, "job", "c")
-    assert ended.code == 0
-    assert "no row of runs/job is left that has failed" in ended.err
-    assert not Path("runs/c").exists()
 
 
 def test_two_retries_side_by_side(bench: Bench) -> None:
