@@ -5,6 +5,7 @@ The front door: names are loaded when they are first used, because the command
 must answer `--help` before pandas has been imported.
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from batch_updater.version import __version__
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         RunDirectoryError,
         RunRefused,
         RunStopped,
+        SameFailures,
         TooManyErrors,
         UsageError,
     )
@@ -38,6 +40,7 @@ __all__ = [
     "RunDirectoryError",
     "RunRefused",
     "RunStopped",
+    "SameFailures",
     "Summary",
     "TooManyErrors",
     "UsageError",
@@ -47,6 +50,9 @@ __all__ = [
     "update_faces",
 ]
 
+# Whoever uses the package configures logging; until then nothing is printed.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 _ROOMS = {
     "errors": (
         "BatchUpdaterError",
@@ -55,6 +61,7 @@ _ROOMS = {
         "RunDirectoryError",
         "RunRefused",
         "RunStopped",
+        "SameFailures",
         "TooManyErrors",
         "UsageError",
     ),

@@ -10,7 +10,8 @@ A failed row is data (a Result); only these are exceptions:
     └── RunStopped                a run that began and did not end by itself
         ├── RunRefused        3   the service refuses every row
         ├── TooManyErrors     4   --max-errors
-        ├── CircuitOpen       4   --same-failures
+        ├── SameFailures      4   --same-failures
+        ├── CircuitOpen       4   --max-outage
         ├── JournalFailed     4   an outcome could not be written down
         ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration
@@ -88,8 +89,15 @@ class TooManyErrors(RunStopped):
     name = "too_many_errors"
 
 
-class CircuitOpen(RunStopped):
+class SameFailures(RunStopped):
     """The first rows all failed the same way, as --same-failures watches for."""
+
+    exit_code = 4
+    name = "same_failures"
+
+
+class CircuitOpen(RunStopped):
+    """The service has failed for longer than --max-outage."""
 
     exit_code = 4
     name = "circuit_open"

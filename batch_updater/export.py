@@ -9,7 +9,7 @@ ids is not here: its rows run through the pipeline, and are read instead of upda
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from batch_updater.config.mapping_file import settle
 from batch_updater.delivery.gate import Gate
@@ -21,10 +21,11 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, as_stop, conclude
+from batch_updater.pipeline import Job, conclude
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Summary, Tally
+from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import faces_of, pages
 from batch_updater.upkeep import time_window, upkeep
 from batch_updater.version import __version__
@@ -45,20 +46,23 @@ async def list_faces(
     Raises:
         BatchUpdaterError: nothing was listed, or the journal cannot be written.
     """
-    settings = job.settings
+    settings, notices = job.settings, signals.notices
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
             with time_window(signals.gate, settings):
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
+                notices.run_id = run.directory.run_id
                 manifest = _describe(job, run, face_set)
-                write_down(run, manifest, job.command)
-            listing = _Listing(job, run, face_set, outlet.reader())
-            with time_window(signals.gate, settings):
+                write_down(run, manifest, job.session, in_flight=1)
+            notices.mention(f"{job.command} begins, version {__version__}")
+            scribe = Scribe(run.journal, signals.gate, notices.tell)
+            listing = _Listing(job, run, face_set, outlet.reader(), scribe)
+            with notices.kept(scribe.note), time_window(signals.gate, settings):
                 await signals.until_cut_off(listing.go_on(signals.gate))
-            stop = as_stop(signals.gate.reason)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+            stop = scribe.end()
+            say_the_end(stop, notices, values=settings.include_values)
         return conclude(run.directory, manifest, settings, stop)
 
 
@@ -83,6 +87,7 @@ class _Listing:
     run: Opened
     face_set: FaceSet
     reader: Reader
+    scribe: Scribe
 
     async def go_on(self, gate: Gate) -> None:
         """Ask for page after page; a page that cannot be had closes the gate."""
@@ -91,12 +96,12 @@ class _Listing:
         tally = Tally(self.job.purpose.wanted)
         mode = ProgressMode(settings.progress)
         progress = make_progress(mode, left, time.monotonic)
-        async with upkeep(self.run.journal, progress, tally, gate):
+        async with self.scribe.syncing(), upkeep(progress, tally):
             while not gate.closed and offset < LIST_WINDOW:
                 limit = min(settings.page, LIST_WINDOW - offset)
                 name = settings.face_set or ""
                 page = await self.reader.read_page(name, offset, limit)
-                self.run.journal.write(page)
+                self.scribe.write(page)
                 if page.outcome is not Outcome.EXPORTED:
                     _stop_on_lost(page, gate)
                     return

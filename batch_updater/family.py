@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_updater.errors import RunDirectoryError, UsageError
-from batch_updater.files.journal import locked
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.manifest import Manifest, RunKey, load_manifest
 from batch_updater.models import Purpose

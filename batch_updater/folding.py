@@ -178,7 +178,7 @@ def _read(member: Member, builder: SummaryBuilder | None) -> Account:
         offsets=np.full(layout.total, _NOWHERE, dtype=np.int64),
         outcomes=np.full(layout.total, _NUMBERS[Outcome.UNPROCESSED], dtype=np.int8),
         transient=np.zeros(layout.total, dtype=np.bool_),
-        pending=read_selection(member.directory, layout.total).copy(),
+        pending=read_selection(member.directory, member.manifest).copy(),
     )
     began = 0.0
     for record in replay(member.directory.journal):

@@ -30,6 +30,7 @@ from batch_updater.errors import (
     JournalFailed,
     RunRefused,
     RunStopped,
+    SameFailures,
     TimeWindowOver,
     TooManyErrors,
     UsageError,
@@ -51,6 +52,7 @@ _STOPS: Mapping[str, type[RunStopped]] = {
     for kind in (
         RunRefused,
         TooManyErrors,
+        SameFailures,
         CircuitOpen,
         JournalFailed,
         TimeWindowOver,
@@ -100,7 +102,7 @@ def run(
 
 
 async def _execute(job: Job) -> Summary | None:
-    return await execute(job, Signals(Gate(), Notices()))
+    return await execute(job, Signals(Gate(), _notices(job.settings)))
 
 
 def update_all(
@@ -161,11 +163,14 @@ async def update_faces(
         RunRefused: the service refuses all of it; raised after the results of
             what was in flight. Updates that were not sent have no result, or
             one that says `unprocessed`.
+        CircuitOpen: the service has been down for longer than `max_outage`;
+            likewise.
     """
     resolved = _resolve(token, credentials, settings)
     options, connection = resolved.settings, connect_to_face_set(resolved)
     gate = Gate()
-    async with open_outlet(options, connection, Signals(gate, Notices())) as outlet:
+    signals = Signals(gate, _notices(options))
+    async with open_outlet(options, connection, signals) as outlet:
         declared = dict((await outlet.ask_face_set()).fields)
         types = FieldTypes(types=declared, allowed=frozenset(declared))
         send = outlet.sender(repeats=lambda face_id: True)
@@ -174,16 +179,21 @@ async def update_faces(
             aclosing(_batches(updates, make)) as batches,
             open_pool(Feed(batches, gate), send, options.concurrency) as pool,
         ):
-            yield _until_refused(aiter(pool), gate)
+            yield _until_refused(aiter(pool), signals)
+
+
+def _notices(settings: Settings) -> Notices:
+    return Notices(values=settings.include_values)
 
 
 async def _until_refused(
-    results: AsyncIterator[Result], gate: Gate
+    results: AsyncIterator[Result], signals: Signals
 ) -> AsyncIterator[Result]:
     async for result in results:
+        signals.notices.row(result)
         yield result
-    if gate.reason:
-        raise gate.reason
+    if signals.gate.reason:
+        raise signals.gate.reason
 
 
 class _Maker:

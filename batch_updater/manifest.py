@@ -1,5 +1,6 @@
 """run.json: what a run is about, and which of its rows are still to be sent."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.formats import Compression
 from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
 from batch_updater.files.journal import replay
-from batch_updater.files.run_dir import FORMAT, MENDED, RunDirectory
+from batch_updater.files.lock import locked
+from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
+from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Intake, Selection
 from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
 
@@ -115,6 +118,8 @@ def _describe_input(source: Input, rows: int) -> dict[str, Any]:
 
 def load_manifest(directory: RunDirectory) -> Manifest:
     """Read run.json; RunDirectoryError when it is none of ours."""
+    if directory.journal.exists() and not directory.manifest.exists():
+        raise _without_manifest(directory)
     content = directory.read_manifest()
     try:
         manifest = _read(content)
@@ -123,6 +128,22 @@ def load_manifest(directory: RunDirectory) -> Manifest:
     except (TypeError, ValueError, AttributeError) as error:
         raise _damaged(directory, str(error)) from None
     return _with_kept_inputs(manifest, directory)
+
+
+def _without_manifest(directory: RunDirectory) -> RunDirectoryError:
+    with locked(directory.journal, shared=True):  # or it is only just beginning
+        began = any(record.kind == "result" for record in replay(directory.journal))
+    if began:
+        return RunDirectoryError(
+            f"{directory.path} has lost its run.json",
+            hint="Put it back: the journal alone does not say how its rows were read.",
+        )
+    return RunDirectoryError(
+        f"the run in {directory.path} was killed before it began; nothing was sent",
+        hint="Begin it again, in the same place if you like: "
+        + shlex.join(["batch-updater", "run", "INPUT...", "--run-dir"])
+        + f" {shlex.quote(str(directory.path))}",
+    )
 
 
 def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
@@ -252,23 +273,46 @@ def check_unchanged(inputs: Sequence[Input]) -> None:
                 hint="Put the file back where it was, readable for this user.",
             ) from None
         if (size, sha256) != (source.size, source.sha256):
-            how = f"{source.size:,} bytes then, {size:,} now"
-            if size == source.size:
-                how = "its size is the same, its content differs"
             raise InputError(
-                f"{source.path} has changed since the run began ({how})",
+                f"{source.path} has changed since the run began "
+                f"({_how_changed(source, size)})",
                 hint="Row numbers may mean other faces now. Put the file back, or "
                 "start a new run with it.",
             )
 
 
-def read_selection(directory: RunDirectory, total: int) -> Selection:
-    """Return the rows that a run is about: all, unless its journal says which."""
+def _how_changed(source: Input, size: int) -> str:
+    if size == source.size:
+        return "its size is the same, its content differs"
+    how = f"{source.size:,} bytes then, {size:,} now"
+    if size > source.size and fingerprint(source.path, most=source.size) == (
+        source.size,
+        source.sha256,
+    ):
+        return f"{how}: something was appended, all before it is the same"
+    return how
+
+
+def read_selection(directory: RunDirectory, manifest: Manifest) -> Selection:
+    """
+    Return the rows that a run is about: all, unless its journal says which.
+
+    Raises:
+        RunDirectoryError: the journal of a retry does not say which.
+    """
+    total = manifest.layout.total
     for record in replay(directory.journal):
         if record.kind == "selection":
             return record.selection(total)
         if record.kind == "result":
             break
+    if manifest.parent:
+        raise RunDirectoryError(
+            f"{directory.journal} does not say which rows this retry is about: it "
+            "was cut short",
+            hint="Put the journal back as it was, or retry again: "
+            + shlex.join(["batch-updater", "retry", manifest.parent]),
+        )
     return np.ones(total, dtype=np.bool_)
 
 
@@ -293,7 +337,7 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     if manifest.purpose is Purpose.EXPORT:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
-    return read_selection(directory, layout.total) & ~done
+    return read_selection(directory, manifest) & ~done
 
 
 def ended(manifest: Manifest, *, early: bool) -> Manifest:

@@ -149,12 +149,15 @@ class Attempt:
         latency: seconds until the reply, or until giving up.
         status: HTTP status, or None when there was no answer.
         code: the service's error code, ours for transport trouble, or empty.
+        ambiguous: it left, was to change something and ended without an answer,
+            so it may have been applied.
     """
 
     started_at: float
     latency: float
     status: int | None
     code: str = ""
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

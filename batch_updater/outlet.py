@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
+from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller, Clock
+from batch_updater.delivery.circuit import Circuit, CircuitRules
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.delivery.pool import Send
@@ -19,6 +21,7 @@ from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.delivery.sender import Sender
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.tokens import Tokens
 from batch_updater.frs.auth import Auth
 from batch_updater.frs.client import FrsClient
 from batch_updater.frs.iam import find_project
@@ -39,6 +42,8 @@ class Outlet:
     client: FrsClient
     renewal: Renewal
     pacer: Pacer
+    breaker: Breaker
+    tokens: Tokens
     signals: Signals
 
     async def ask_face_set(self) -> FaceSet:
@@ -105,10 +110,19 @@ class Outlet:
             renewal=self.renewal,
             pacer=self.pacer,
             gate=self.signals.gate,
+            breaker=self.breaker,
+            tokens=self.tokens,
             retry=_retry_policy(self.settings),
             clock=Clock(),
             chance=SystemRandom(),
+            notices=self.signals.notices,
         )
+
+
+def _breaker(settings: Settings, signals: Signals) -> Breaker:
+    rules = None if settings.max_outage is None else CircuitRules()
+    circuit = Circuit(rules, SystemRandom())
+    return Breaker(signals.gate, signals.notices, circuit, settings.max_outage)
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
@@ -138,14 +152,18 @@ async def open_outlet(
         )
         retry = _retry_policy(settings)
         renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notices)
+        breaker = _breaker(settings, signals)
         async with renewal.kept_fresh():
-            yield Outlet(
-                settings=settings,
-                connection=connection,
-                transport=transport,
-                auth=auth,
-                client=client,
-                renewal=renewal,
-                pacer=pacer,
-                signals=signals,
-            )
+            with closing(breaker):
+                yield Outlet(
+                    settings=settings,
+                    connection=connection,
+                    transport=transport,
+                    auth=auth,
+                    client=client,
+                    renewal=renewal,
+                    pacer=pacer,
+                    breaker=breaker,
+                    tokens=Tokens(gate),
+                    signals=signals,
+                )

@@ -9,19 +9,20 @@ closes the gate at the source, and what is in flight lands.
 import asyncio
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.delivery.circuit import Circuit
 from batch_updater.delivery.feed import Feed, read_in_thread
+from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
@@ -47,10 +48,11 @@ from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.report.text import count_rows
 from batch_updater.retrying import Retry
+from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
-    stop_on_errors,
     stop_on_same_failures,
+    stopping_on_errors,
     time_window,
     upkeep,
 )
@@ -68,6 +70,7 @@ class Job:
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
         retry: whose failed rows are sent again, and why these.
+        changed: settings that a resume was told otherwise, as [before, now].
         purpose: whether rows are updates, or faces to read.
     """
 
@@ -78,6 +81,7 @@ class Job:
     pending: Selection | None = None
     resumed: Opened | None = None
     retry: Retry | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict)
     purpose: Purpose = Purpose.UPDATE
 
     @property
@@ -93,6 +97,12 @@ class Job:
         if self.purpose is Purpose.EXPORT:
             return "export"
         return "retry" if self.retry else "run"
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the journal says of this session."""
+        changed = {"settings": dict(self.changed)} if self.changed else {}
+        return {"command": self.command, **changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ async def execute(
         BatchUpdaterError: nothing was sent (usage, input, or a refusal before
             the first update), or the journal cannot be written.
     """
-    settings = job.settings
+    settings, notices = job.settings, signals.notices
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
@@ -143,11 +153,21 @@ async def execute(
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
+                notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
-                write_down(run, manifest, job.command, *_reasons(ready))
+                selection, retry = _reasons(ready)
+                write_down(
+                    run,
+                    manifest,
+                    job.session,
+                    in_flight=settings.concurrency,
+                    selection=selection,
+                    retry=retry,
+                )
+            notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+            say_the_end(stop, notices, values=settings.include_values)
         return conclude(run.directory, manifest, settings, stop)
 
 
@@ -165,6 +185,8 @@ def conclude(
             summary = write_all(directory, manifest, settings, stop)
             totals = {"read": summary.read, **summary.outcomes}
             ended(manifest, early=stop is not None).save(directory, totals)
+    except ViewsFailed as error:
+        raise _with_stop(error, stop) from error.__cause__
     except InputError as error:  # as such it would say that nothing was sent
         raise ViewsFailed(
             f"the input changed while the views were made: {error.message}",
@@ -172,6 +194,13 @@ def conclude(
             + shlex.join(["batch-updater", "results", str(directory.path)]),
         ) from error
     return summary
+
+
+def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
+    if stop is None:
+        return failure
+    said = f"{stop.message}; then {failure.message}"
+    return ViewsFailed(said, hint=stop.hint or failure.hint)
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
@@ -200,7 +229,7 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
     ):
         return ready
     later = retry.later
-    if job.pending is not None:
+    if later is None and job.pending is not None:
         later = later_rows(ready.intake, ready.types, ready.found, job.pending)
         job = replace(job, pending=job.pending | later)
     if later is not None and later.any():
@@ -273,34 +302,39 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
 
 
 async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
-    journal, run_dir = run.journal, run.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
+    notices, run_dir = outlet.signals.notices, run.directory.path
+    scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
-    circuit = Circuit(settings.same_failures)
+    first = FirstRows(settings.same_failures)
     progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
+    send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     async with (
         aclosing(read_in_thread(items)) as batches,
-        upkeep(journal, progress, tally, gate),
-        open_pool(
-            Feed(batches, gate), _sender(ready, outlet), settings.concurrency
-        ) as pool,
+        scribe.syncing(),
+        upkeep(progress, tally),
+        open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
-            outlet.signals.notices.kept(journal.note),
+            notices.kept(scribe.note),
             outlet.signals.cutting_off(pool.cut_off),
             time_window(gate, settings),
         ):
             try:
                 async for result in pool:
-                    journal.write(result)
+                    scribe.write(result)
+                    notices.row(result)
                     tally.add(result)
-                    stop_on_errors(tally, rows, gate, settings)
-                    stop_on_same_failures(circuit, result, tally, rows, gate, run_dir)
+                    stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
-    return as_stop(gate.reason)
+    return scribe.end()
+
+
+def _allowed(settings: Settings, rows: int) -> int | None:
+    return None if settings.max_errors is None else settings.max_errors.of(rows)
 
 
 def _sender(ready: Ready, outlet: Outlet) -> Send:
@@ -324,15 +358,3 @@ def _repeats(ready: Ready) -> Callable[[str], bool] | None:
     if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
         return None
     return partial(is_among, ready.found.repeated)
-
-
-def as_stop(reason: RunStopped | None) -> Stop | None:
-    """Return why a run ended early as its summary tells it."""
-    if reason is None:
-        return None
-    return Stop(
-        name=reason.name,
-        message=reason.message,
-        hint=reason.hint,
-        exit_code=reason.code,
-    )

@@ -1,4 +1,4 @@
-"""What watches over a run while it goes on: journal, progress, limits, time."""
+"""What watches over a run while it goes on: progress, limits, time."""
 
 import asyncio
 import shlex
@@ -7,48 +7,26 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from batch_updater.config.settings import Settings
-from batch_updater.delivery.circuit import Circuit
+from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
-from batch_updater.errors import (
-    CircuitOpen,
-    JournalFailed,
-    TimeWindowOver,
-    TooManyErrors,
-)
-from batch_updater.files.journal import Journal
+from batch_updater.delivery.pool import Send
+from batch_updater.errors import SameFailures, TimeWindowOver, TooManyErrors
 from batch_updater.frs.codes import find_code
-from batch_updater.models import Result
+from batch_updater.models import Outcome, Result, Task
 from batch_updater.report.progress import Progress, format_duration
 from batch_updater.report.summary import Tally
 
-_SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
-
 
 @asynccontextmanager
-async def upkeep(
-    journal: Journal, progress: Progress, tally: Tally, gate: Gate
-) -> AsyncIterator[None]:
-    """Sync the journal and show progress at their own pace while the block runs."""
-    tasks = [
-        asyncio.create_task(_keep_synced(journal, gate)),
-        asyncio.create_task(_keep_shown(progress, tally)),
-    ]
+async def upkeep(progress: Progress, tally: Tally) -> AsyncIterator[None]:
+    """Show progress at its own pace while the block runs."""
+    task = asyncio.create_task(_keep_shown(progress, tally))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        task.cancel()
+        await asyncio.wait([task])
         progress.close(tally)
-
-
-async def _keep_synced(journal: Journal, gate: Gate) -> None:
-    while True:
-        await asyncio.sleep(_SYNC_INTERVAL)
-        try:
-            await asyncio.to_thread(journal.sync)
-        except JournalFailed as failure:
-            gate.close(failure)
 
 
 async def _keep_shown(progress: Progress, tally: Tally) -> None:
@@ -57,16 +35,34 @@ async def _keep_shown(progress: Progress, tally: Tally) -> None:
         progress.show(tally)
 
 
-def stop_on_errors(tally: Tally, rows: int, gate: Gate, settings: Settings) -> None:
-    """Close the gate when more rows have failed than --max-errors allows."""
-    limit = settings.max_errors
-    if limit is not None and tally.failed > limit.of(rows):
-        said = f"{tally.failed:,} rows failed; --max-errors allows {limit.of(rows):,}"
-        gate.close(TooManyErrors(said, hint="failed.csv says why."))
+def stopping_on_errors(send: Send, allowed: int | None, gate: Gate) -> Send:
+    """
+    Return what sends, and closes the gate when more rows have failed than allowed.
+
+    Whoever sent the row closes it, before it can take another one: only what is in
+    flight by then still ends.
+
+    Args:
+        allowed: rows that may fail, as --max-errors says; None for any number.
+    """
+    if allowed is None:
+        return send
+    failed = 0
+
+    async def watched(task: Task) -> Result:
+        nonlocal failed
+        result = await send(task)
+        failed += result.outcome is Outcome.FAILED
+        if failed > allowed:
+            said = f"{failed:,} rows failed; --max-errors allows {allowed:,}"
+            gate.close(TooManyErrors(said, hint="failed.csv says why."))
+        return result
+
+    return watched
 
 
 def stop_on_same_failures(
-    circuit: Circuit,
+    first: FirstRows,
     result: Result,
     tally: Tally,
     rows: int,
@@ -74,16 +70,16 @@ def stop_on_same_failures(
     run_dir: Path,
 ) -> None:
     """Close the gate when the first of all rows failed alike, and others are left."""
-    if circuit.opens(result) and tally.total < rows:
-        gate.close(_circuit_open(circuit.count, result, run_dir))
+    if first.fail_alike(result) and tally.total < rows:
+        gate.close(_same_failures(first.count, result, run_dir))
 
 
-def _circuit_open(rows: int, last: Result, run_dir: Path) -> CircuitOpen:
+def _same_failures(rows: int, last: Result, run_dir: Path) -> SameFailures:
     entry = find_code(last.error_code, last.error_msg, last.http_status)
     meaning = entry.meaning if entry else "a code that is not documented"
     advice = entry.advice if entry else "Look at the message in failed.csv."
     words = ["batch-updater", "resume", str(run_dir), "--same-failures", "off"]
-    return CircuitOpen(
+    return SameFailures(
         f"the first {rows:,} rows sent all failed with {last.error_code} ({meaning})",
         hint=f"{advice} To send the other rows all the same: " + shlex.join(words),
     )

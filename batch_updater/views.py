@@ -64,7 +64,7 @@ def write_views(
     builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:
         _take_journal(directory, builder, index)
-        known = Known(index, read_selection(directory, layout.total))
+        known = Known(index, read_selection(directory, manifest))
         note = write_rows(directory, manifest, settings, known, builder)
     finally:
         index.close()

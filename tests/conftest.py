@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e", ".")]
+sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e", "pacing", ".")]
 
 
 @pytest.fixture(scope="module")

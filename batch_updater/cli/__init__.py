@@ -1,10 +1,13 @@
 """The command: the only place that reads argv, prints and exits."""
 
 import argparse
+import codecs
+import io
+import json
 import sys
-import traceback
 from collections.abc import Sequence
 
+from batch_updater.cli.log import log_bug, log_error, logging_to_stderr
 from batch_updater.cli.parser import make_parser
 from batch_updater.errors import BatchUpdaterError, RunStopped
 
@@ -12,7 +15,28 @@ from batch_updater.errors import BatchUpdaterError, RunStopped
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _print_everything()
     arguments = make_parser(words[0] if words else "").parse_args(words)
+    with logging_to_stderr(arguments):
+        return _run(arguments)
+
+
+def _print_everything() -> None:
+    """Let no name end a command because the terminal's encoding lacks a letter."""
+    codecs.register_error("spelled-out", _spell_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelled-out")
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    # As JSON does, whose lines must stay JSON; Python's own way is not that.
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def _run(arguments: argparse.Namespace) -> int:
     code = 0
     try:
         code = arguments.command(arguments)
@@ -20,31 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BatchUpdaterError as error:
         return _report(error, arguments)
     except KeyboardInterrupt:
-        print("batch-updater: stopped by SIGINT", file=sys.stderr)
+        log_error("stopped by SIGINT")
         return 130
     except BrokenPipeError:
         from batch_updater.cli.show import leave_stdout  # noqa: PLC0415
 
         leave_stdout()
     except Exception:
-        traceback.print_exc()
-        print(
-            "batch-updater: this is a bug in batch-updater; the run directory, if "
-            "there is one, holds every outcome known so far",
-            file=sys.stderr,
-        )
+        log_bug()
         return 7
     return code
 
 
 def _report(error: BatchUpdaterError, arguments: argparse.Namespace) -> int:
     from batch_updater.cli.show import print_json, wants_json  # noqa: PLC0415
-    from batch_updater.report.text import printable  # noqa: PLC0415
 
     code = error.code if isinstance(error, RunStopped) else error.exit_code
-    print(f"batch-updater: error: {printable(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"  {printable(error.hint)}", file=sys.stderr)
+    log_error(error.message, error.hint)
     if wants_json(arguments):
         print_json({"error": error.message, "hint": error.hint, "exit_code": code})
     return code

@@ -9,7 +9,7 @@ from batch_updater.cli.show import print_config, print_json
 from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode
 from batch_updater.doctor import Finding, State, examine, stops_a_run, visit
-from batch_updater.report.text import printable
+from batch_updater.inert import printable
 
 
 def doctor(arguments: argparse.Namespace) -> int:

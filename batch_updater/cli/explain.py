@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json
 from batch_updater.config.options import OutputMode
@@ -21,8 +22,8 @@ from batch_updater.frs.codes import (
     group_of,
 )
 from batch_updater.frs.verdicts import verdict_of_unknown
+from batch_updater.inert import printable
 from batch_updater.models import Verdict
-from batch_updater.report.text import printable
 
 _CODE = re.compile(r"[A-Z]+\.[A-Z0-9_]+", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{3,4}")
@@ -42,6 +43,7 @@ _DOES = {
 def explain(arguments: argparse.Namespace) -> int:
     """Explain one code, or list all; UsageError when the text can be no code."""
     resolved = resolve(flags_of(arguments), os.environ)
+    set_log_format(resolved.settings.log_format)
     as_json = resolved.settings.output is OutputMode.JSON
     if arguments.code is None:
         _list_all(as_json=as_json)

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
-from batch_updater.config.options import OPTIONS, Option
+from batch_updater.config.option import Option
+from batch_updater.config.options import OPTIONS
 from batch_updater.config.settings import Texts
+from batch_updater.inert import printable
 from batch_updater.version import __version__
 
 _ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
@@ -38,6 +40,13 @@ _TITLES = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Repeats what was typed so that it cannot steer the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     """
     Return the parser; each command's function is in `command`.
@@ -46,7 +55,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
         chosen: the first word of the command line. The emulator brings its own
             flags and a web server with them, which other commands need not load.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="batch-updater",
         description="Bulk updates of face metadata in Huawei Cloud FRS: paced, "
         "journaled, resumable.",
@@ -276,9 +285,22 @@ def _add_options(
             if option.group == name and option.name not in left_out:
                 _add_option(group, option)
         if name == "output":
-            group.add_argument(
-                "-q", "--quiet", action="store_true", help="no notes on stderr"
-            )
+            _add_loudness(group)
+
+
+def _add_loudness(group: Any) -> None:
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "-q", "--quiet", action="store_true", help="nothing but errors on stderr"
+    )
+    either.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="log each attempt that did not succeed and each row that failed; -vv "
+        "logs every attempt",
+    )
 
 
 def _add_option(group: Any, option: Option) -> None:

@@ -2,17 +2,18 @@
 
 import argparse
 import os
-import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from batch_updater.cli.export import check_target
+from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import print_summary
+from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import OutputMode
+from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
@@ -32,6 +33,10 @@ from batch_updater.summaries import read_stop
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
 
+# What a resume may be told for itself alone: it lifts a guard, and a later resume is
+# guarded again as the run was when it began.
+_FOR_ONCE = frozenset({"same-failures"})
+
 
 def resume(arguments: argparse.Namespace) -> int:
     """Send the rows that have no final outcome yet; all others stay as they are."""
@@ -40,9 +45,7 @@ def resume(arguments: argparse.Namespace) -> int:
     with Journal(directory.journal) as journal:
         pending = None if manifest.lists else pending_rows(directory, manifest)
         if not _is_left(directory, pending):
-            note_unless_quiet(
-                "nothing is left to do; the views are made again", arguments
-            )
+            note("nothing is left to do; the views are made again")
             _note_end(directory, journal)
             summary = conclude(directory, manifest, resolved.settings, None)
             as_json = resolved.settings.output is OutputMode.JSON
@@ -52,8 +55,27 @@ def resume(arguments: argparse.Namespace) -> int:
             make_job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
             retry=_retry_of(manifest),
+            texts=_kept(manifest.settings, resolved.texts),
+            changed=_changed(manifest.settings, flags_of(arguments)),
         )
         return perform(job, quiet=arguments.quiet)
+
+
+def _kept(recorded: Texts, now: Texts) -> Texts:
+    """Return what run.json says from now on: of one session's settings, the first's."""
+    once = _NOT_INHERITED | _FOR_ONCE
+    kept = {name: given for name, given in now.items() if name not in once}
+    return kept | {name: given for name, given in recorded.items() if name in once}
+
+
+def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
+    """Return what flags say otherwise than the run: [before, now], for the journal."""
+    changed = {}
+    for name, given in flags.items():
+        before = recorded.get(name, (BY_NAME[name].default,))
+        if before != given:
+            changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
+    return changed
 
 
 def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:
@@ -73,12 +95,6 @@ def _retry_of(manifest: Manifest) -> Retry | None:
     return Retry(manifest.parent, manifest.parent_run, manifest.root_run)
 
 
-def note_unless_quiet(said: str, arguments: argparse.Namespace) -> None:
-    """Tell on stderr what a command found, unless nobody wants to know."""
-    if said and not arguments.quiet:
-        print(said, file=sys.stderr)
-
-
 def load(
     arguments: argparse.Namespace, instead: Texts = MappingProxyType({})
 ) -> tuple[RunDirectory, Manifest, Resolved]:
@@ -94,6 +110,7 @@ def load(
     resolved = resolve(
         flags_of(arguments), os.environ, recorded={**recorded, **instead}
     )
+    set_log_format(resolved.settings.log_format)
     check_unchanged(manifest.inputs)
     if manifest.purpose is Purpose.EXPORT:
         check_target(resolved.settings.to, manifest.inputs)

@@ -5,19 +5,20 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.family import find_family
-from batch_updater.files.journal import locked
 from batch_updater.files.lines import encode_result, format_time
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import open_run_directory
 from batch_updater.frs.codes import find_code
+from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
-from batch_updater.report.text import printable
 from batch_updater.reunion import (
     Chapter,
     family_folder,
@@ -40,6 +41,7 @@ def results(arguments: argparse.Namespace) -> int:
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
     resolved = resolve(flags_of(arguments), os.environ, recorded=manifest.settings)
+    set_log_format(resolved.settings.log_format)
     as_json = resolved.settings.output is OutputMode.JSON
     if arguments.row is None and arguments.face is None:
         with (
@@ -130,8 +132,8 @@ def _story(result: Result) -> Iterator[str]:
         said = (
             f"  attempt {number}  {format_time(attempt.started_at)}  "
             f"{attempt.latency * 1000:.0f} ms  {answer}  {printable(attempt.code)}"
-        )
-        yield said.rstrip()
+        ).rstrip()
+        yield f"{said}  ambiguous" if attempt.ambiguous else said
     if result.error_msg:
         said = result.error_code or f"{result.rule} ({result.column})"
         yield printable(f"  {said}: {result.error_msg}")

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from batch_updater.cli.rerun import load, make_job, note_unless_quiet
+import numpy as np
+
+from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import print_json
+from batch_updater.cli.show import note, print_json
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.edited import Edited, read_edited
 from batch_updater.errors import UsageError
-from batch_updater.files.journal import locked
+from batch_updater.files.lock import locked
 from batch_updater.manifest import make_intake
 from batch_updater.mending import Mended, Original, mend
 from batch_updater.models import Purpose
@@ -50,7 +52,8 @@ def retry(arguments: argparse.Namespace) -> int:
             failed = failed_rows(directory, manifest.layout, asked)
             if not asked.edited:
                 failed, remark = still_failed(directory, failed)
-                note_unless_quiet(remark, arguments)
+                if remark:
+                    note(remark)
             intake = make_intake(resolved.settings, manifest.inputs)
             original = Original(directory, manifest, intake, failed)
             job = _job(original, resolved, asked)
@@ -124,7 +127,7 @@ def _mended_job(job: Job, mended: Mended) -> Job:
         settings=resolve({}, os.environ, recorded=texts).settings,
         texts=texts,
         inputs=(mended.source,),
-        pending=None,
+        pending=np.ones(len(mended.origin), dtype=np.bool_),
         retry=replace(job.retry, origin=mended.origin, later=mended.later),
     )
 
@@ -133,7 +136,7 @@ def _leave(arguments: argparse.Namespace, asked: Asked, output: OutputMode) -> i
     which = "row" if asked.wanted is Wanted.ALL else f"{asked.wanted} row"
     said = f"no {which} of {arguments.run_directory} is left that has failed"
     with_code = f" with {' or '.join(asked.codes)}" if asked.codes else ""
-    note_unless_quiet(said + with_code, arguments)
+    note(said + with_code)
     if output is OutputMode.JSON:
         print_json({"read": 0, "exit_code": 0})
     return 0

@@ -5,16 +5,16 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import IO, TypeVar
 
+from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import (
-    note,
     note_face_set,
     note_survey,
     print_config,
@@ -22,15 +22,25 @@ from batch_updater.cli.show import (
     print_summary,
 )
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE, OutputMode
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.config.options import (
+    CONFIG_VARIABLE,
+    PROFILE_VARIABLE,
+    LogFormat,
+    OutputMode,
+)
+from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import UsageError
+from batch_updater.errors import InputError, UsageError
 from batch_updater.export import list_faces
-from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
-from batch_updater.frs.protocol import FaceSet
+from batch_updater.files.inputs import (
+    STDIN,
+    Input,
+    cannot_spool,
+    resolve_inputs,
+    spool_stdin,
+)
 from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Job, execute
 from batch_updater.report.text import count_rows
@@ -57,39 +67,43 @@ def run(arguments: argparse.Namespace) -> int:
 
 def perform(job: Job, *, quiet: bool) -> int:
     """Execute a job with this process's signals; print its summary."""
-    if quiet:
-        job = replace(job, settings=replace(job.settings, progress="none"))
+    progress = _progress(job.settings, quiet=quiet)
+    job = replace(job, settings=replace(job.settings, progress=progress))
     if job.lists:
-        return _perform_listing(job, quiet=quiet)
+        return _perform_listing(job)
     found: list[tuple[Survey, int]] = []
 
     def announce(survey: Survey, rows: int) -> None:
         found.append((survey, rows))
-        if not quiet:
-            values = job.settings.include_values
-            note_survey(survey, job.settings.rate, rows, values=values)
-            sys.stderr.flush()
+        values = job.settings.include_values
+        note_survey(survey, job.settings.rate, rows, values=values)
 
     as_json = job.settings.output is OutputMode.JSON
-    summary = asyncio.run(_with_signals(partial(execute, job, announce=announce)))
+    work = partial(execute, job, announce=announce)
+    summary = asyncio.run(_with_signals(work, job))
     if summary is None:
         return _conclude_dry_run(*found[0], as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
 
 
-def _perform_listing(job: Job, *, quiet: bool) -> int:
-    def announce(face_set: FaceSet) -> None:
-        if not quiet:
-            note_face_set(face_set)
+def _progress(settings: Settings, *, quiet: bool) -> str:
+    if quiet:
+        return "none"
+    if settings.log_format is LogFormat.JSON and settings.progress == "auto":
+        return "plain"  # a bar among lines of JSON is for nobody
+    return settings.progress
 
-    summary = asyncio.run(_with_signals(partial(list_faces, job, announce=announce)))
+
+def _perform_listing(job: Job) -> int:
+    work = partial(list_faces, job, announce=note_face_set)
+    summary = asyncio.run(_with_signals(work, job))
     print_summary(summary, as_json=job.settings.output is OutputMode.JSON)
     return summary.exit_code
 
 
-async def _with_signals(work: Callable[[Signals], Awaitable[T]]) -> T:
-    signals = Signals(Gate(), Notices(note))
+async def _with_signals(work: Callable[[Signals], Awaitable[T]], job: Job) -> T:
+    signals = Signals(Gate(), Notices(values=job.settings.include_values))
     with signals.installed():
         return await work(signals)
 
@@ -113,7 +127,9 @@ def resolve_arguments(
     """
     chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
     environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
-    return resolve({**flags_of(arguments), **(forced or {})}, environ)
+    resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
+    set_log_format(resolved.settings.log_format)
+    return resolved
 
 
 @contextmanager
@@ -126,7 +142,24 @@ def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, .
     if STDIN not in names:
         yield resolve_inputs(names, resolved.settings.format)
         return
-    with TemporaryDirectory(prefix="batch-updater-") as folder:
-        stdin = Path(folder) / "stdin"
-        spool_stdin(sys.stdin.buffer, stdin)
+    with ExitStack() as held:
+        stdin = held.enter_context(_scratch_folder()) / "stdin"
+        spool_stdin(_open_stdin(), stdin)
         yield resolve_inputs(names, resolved.settings.format, stdin=stdin)
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="batch-updater-")
+    except OSError as error:
+        raise cannot_spool("a scratch folder", error) from error
+    with folder as path:
+        Path(path).chmod(0o700)  # what a narrow umask has taken away
+        yield Path(path)
+
+
+def _open_stdin() -> IO[bytes]:
+    if sys.stdin is None:
+        raise InputError("-: stdin is closed", hint="Pipe the rows in, or name a file.")
+    return sys.stdin.buffer

@@ -1,31 +1,25 @@
 """What commands print: stdout carries data and summary, stderr all the rest."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
+from batch_updater.inert import json_line, printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
-from batch_updater.report.progress import format_duration
+from batch_updater.report.progress import format_duration, progress_log
 from batch_updater.report.summary import Summary
-from batch_updater.report.text import count_rows, printable, render_summary
+from batch_updater.report.text import count_rows, render_summary
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object as the last line of stdout; it cannot move the cursor."""
-    try:
-        text = orjson.dumps(content).decode()
-    except TypeError:  # half of a surrogate pair, from a name that is no UTF-8
-        text = json.dumps(content)
-    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
+    """Print one JSON object as the last line of stdout."""
+    print(json_line(content))
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -43,19 +37,19 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and its origin; secrets are masked."""
     for name, value, origin in resolved.describe():
-        print(f"{name:<20}{value or '-':<32}  {origin}")
+        print(printable(f"{name:<20}{value or '-':<32}  {origin}"))
 
 
 def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
     """Tell on stderr what the check found, before anything is sent."""
     for line in survey_lines(survey, rate, rows, values=values):
-        print(line, file=sys.stderr)
+        note(line)
 
 
 def note_face_set(face_set: FaceSet) -> None:
     """Tell on stderr what a face set holds, and how much of it can be listed."""
     held = face_set.face_number
-    note(f"{printable(face_set.name)} holds {held:,} faces")
+    note(f"{face_set.name} holds {held:,} faces")
     if held > LIST_WINDOW:
         note(
             f"FRS lists the first {LIST_WINDOW:,} only; the other "
@@ -64,8 +58,8 @@ def note_face_set(face_set: FaceSet) -> None:
 
 
 def note(said: str) -> None:
-    """Tell on stderr what a run is about to do."""
-    print(f"batch-updater: {said}", file=sys.stderr, flush=True)
+    """Tell on stderr how a command gets on, unless it is to be quiet."""
+    progress_log.info(said)
 
 
 def survey_lines(

@@ -5,13 +5,11 @@ The table of settings: one line each for flag, environment variable and file key
 `max-attempts` in batch-updater.toml. README's table is compared with this one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from batch_updater.config.option import Option, choice, text
 from batch_updater.config.parsing import (
     parse_count,
     parse_delimiter,
@@ -20,7 +18,7 @@ from batch_updater.config.parsing import (
     parse_field,
     parse_format,
     parse_max_errors,
-    parse_name,
+    parse_max_outage,
     parse_rate,
     parse_same_failures,
     parse_share,
@@ -41,53 +39,11 @@ class OutputMode(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """
-    One setting.
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
 
-    Args:
-        name: the flag without its dashes.
-        default: as text; None means "not set".
-        parse: text to value; raises ValueError with a sentence for people.
-        choices: the only texts allowed, if any.
-        switch: a flag without a value.
-        many: may be given more than once.
-        also: another environment variable that is read after our own.
-        unquoted: a bad value is not repeated in messages: it may hold a secret.
-        short: the flag with one dash, if it has one.
-    """
-
-    name: str
-    group: str
-    help: str
-    parse: Callable[[str], Any] = parse_name
-    default: str | None = None
-    metavar: str = "NAME"
-    choices: tuple[str, ...] = ()
-    switch: bool = False
-    many: bool = False
-    also: str = ""
-    unquoted: bool = False
-    short: str = ""
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return "BATCH_UPDATER_" + self.name.replace("-", "_").upper()
-
-    @property
-    def attribute(self) -> str:
-        """The name in Settings."""
-        return self.name.replace("-", "_")
-
-
-def _choice(kind: type[StrEnum], **more: Any) -> dict[str, Any]:
-    return {"parse": kind, "choices": tuple(kind), **more}
-
-
-def _text(*choices: str) -> dict[str, Any]:
-    return {"parse": str, "choices": choices}
+    TEXT = "text"
+    JSON = "json"
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -126,14 +82,14 @@ OPTIONS: tuple[Option, ...] = (
         help="rows that update the same face: refuse all of them, send the first "
         "or the last, or send all in input order",
         default="error",
-        **_choice(OnDuplicate),
+        **choice(OnDuplicate),
     ),
     Option(
         name="on-invalid",
         group="input",
         help="rows that break a rule: skip them, or send nothing at all",
         default="skip",
-        **_choice(OnInvalid),
+        **choice(OnInvalid),
     ),
     Option(
         name="strict",
@@ -308,6 +264,15 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N|off",
     ),
     Option(
+        name="max-outage",
+        group="safety",
+        help="stop when the service has been down for this long; `off` never waits "
+        "for it, each row fails for itself",
+        parse=parse_max_outage,
+        default="15m",
+        metavar="TIME|off",
+    ),
+    Option(
         name="max-duration",
         group="safety",
         help="stop cleanly after this time",
@@ -327,21 +292,28 @@ OPTIONS: tuple[Option, ...] = (
         help="what moves on stderr; auto is a bar on a terminal and a line every "
         "30 s elsewhere",
         default="auto",
-        **_text("auto", "bar", "plain", "none"),
+        **text("auto", "bar", "plain", "none"),
+    ),
+    Option(
+        name="log-format",
+        group="output",
+        help="lines on stderr: for people, or one JSON object each",
+        default="text",
+        **choice(LogFormat),
     ),
     Option(
         name="output",
         group="output",
         help="the summary on stdout; json is one object on the last line",
         default="text",
-        **_choice(OutputMode),
+        **choice(OutputMode),
     ),
     Option(
         name="results-format",
         group="output",
         help="results.csv or results.parquet",
         default="csv",
-        **_text("csv", "parquet"),
+        **text("csv", "parquet"),
     ),
     Option(
         name="include-values",
@@ -357,7 +329,7 @@ OPTIONS: tuple[Option, ...] = (
         help="how to prove who we are; auto takes the first way there is: token, "
         "aksk, password",
         default="auto",
-        **_text("auto", "token", "aksk", "password", "metadata"),
+        **text("auto", "token", "aksk", "password", "metadata"),
     ),
     Option(
         name="iam-endpoint",

@@ -1,14 +1,18 @@
 """One function for each kind of value: text in, value out, ValueError with a why."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import floor, inf, isfinite
 from pathlib import Path
+from typing import TypeVar
 
 from batch_updater.files.formats import SNAPSHOT_SUFFIXES, InputFormat
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
 from batch_updater.models import FieldType
 
+T = TypeVar("T")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
 _FIELD = re.compile(r"(?P<name>[^:=]+)(:(?P<type>[^=]*))?(=(?P<column>.+))?", re.DOTALL)
@@ -72,10 +76,19 @@ def parse_max_errors(text: str) -> MaxErrors:
 
 def parse_same_failures(text: str) -> int | None:
     """Return a number of rows, or None for `off`."""
+    return _unless_off(text, parse_count)
+
+
+def parse_max_outage(text: str) -> float | None:
+    """Return seconds, or None for `off`; with 0s nobody waits for the service."""
+    return _unless_off(text, partial(parse_duration, zero=True))
+
+
+def _unless_off(text: str, parse: Callable[[str], T]) -> T | None:
     if text == "off":
         return None
     try:
-        return parse_count(text)
+        return parse(text)
     except ValueError as error:
         raise ValueError(f"{error}, or off") from None
 

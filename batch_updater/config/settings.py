@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from batch_updater.config.option import Option
 from batch_updater.config.options import (
     BY_NAME,
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
-    Option,
+    LogFormat,
     OutputMode,
 )
 from batch_updater.config.parsing import MaxErrors
@@ -66,9 +67,11 @@ class Settings:
     dry_run: bool
     max_errors: MaxErrors | None
     same_failures: int | None
+    max_outage: float | None
     max_duration: float | None
     run_dir: Path | None
     progress: str
+    log_format: LogFormat
     output: OutputMode
     results_format: str
     include_values: bool

@@ -1,1 +1,1 @@
-"""Moving one task to one result: sender > feed, pacing, pool, retry > gate."""
+"""Moving one task to one result: sender > calls > pacing, retry, circuit, pool > gate."""

@@ -1,4 +1,4 @@
-"""One call to its last reply: retry( pace( timeout( send ))), whatever is called."""
+"""One call to its last reply: retry( circuit( pace( timeout( send )))), whatever it is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 from random import Random
 from time import time_ns
 
+from batch_updater.delivery.breaker import Breaker
+from batch_updater.delivery.circuit import Ticket
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
+from batch_updater.delivery.tokens import Tokens
 from batch_updater.errors import RunRefused
 from batch_updater.frs.verdicts import Judgement, clock_remark
 from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
@@ -46,14 +50,28 @@ _NO_REPLY = Reply(None)
 _NOT_JUDGED = Judgement(Verdict.STOP_RUN)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tries:
-    """What one call has been through so far."""
+    """
+    What one call has been through so far.
 
+    Args:
+        task: whom it is about; None for the question about the face set.
+        changes: whether the call is to change anything, so that an attempt
+            without an answer is ambiguous.
+        counted: attempts that count against --max-attempts: all but those that
+            failed because the service was down.
+        spent: seconds that count against --max-elapsed.
+        excused: whether the last attempt is one that does not count.
+    """
+
+    task: Task | None = None
+    changes: bool = True
     attempts: list[Attempt] = field(default_factory=list)
+    counted: int = 0
     spent: float = 0.0
     settled: float = 0.0
-    ambiguous: bool = False
+    excused: bool = False
     gave_up: bool = False
     reply: Reply = _NO_REPLY
     judgement: Judgement = _NOT_JUDGED
@@ -68,6 +86,17 @@ class Tries:
         """Whether the call is refused for itself, or its attempts are spent."""
         return self.judgement.verdict is Verdict.FAIL_ROW or self.gave_up
 
+    def note(self, started_at: float, latency: float, reply: Reply) -> None:
+        """Take an attempt that has ended, once it has been judged."""
+        ambiguous = self.changes and reply.status is None and reply.sent
+        code = self.judgement.code
+        attempt = Attempt(started_at, latency, reply.status, code, ambiguous)
+        self.attempts.append(attempt)
+        self.reply = reply
+        if not self.excused:
+            self.counted += 1
+            self.spent += latency
+
     def tell(
         self,
         task: Task,
@@ -75,15 +104,8 @@ class Tries:
         *,
         payload: str = "",
         payload_sha256: str = "",
-        changes: bool = True,
     ) -> Result:
-        """
-        Return the task's result with what is known of the attempts.
-
-        Args:
-            changes: whether the call was to change anything, so that an attempt
-                without an answer is ambiguous.
-        """
+        """Return the task's result with what is known of the attempts."""
         judgement = self.judgement
         wrong = bool(self.attempts) and not self.succeeded
         return Result(
@@ -98,7 +120,7 @@ class Tries:
             http_status=self.reply.status,
             request_id=self.reply.request_id or judgement.request_id,
             attempts=tuple(self.attempts),
-            ambiguous=self.ambiguous and changes,
+            ambiguous=any(attempt.ambiguous for attempt in self.attempts),
             payload_sha256=payload_sha256,
             payload=payload,
         )
@@ -111,9 +133,12 @@ class Caller:
     renewal: Renewal
     pacer: Pacer
     gate: Gate
+    breaker: Breaker
+    tokens: Tokens
     retry: RetryPolicy
     clock: Clock
     chance: Random
+    notices: Notices = field(default_factory=Notices)
 
     async def call(self, send: Send, judge: Judge, tries: Tries) -> None:
         """
@@ -124,36 +149,31 @@ class Caller:
                 when the call is cancelled (a second signal).
         """
         while slot := await self.pacer.start():
-            version = self.renewal.version
-            await self._attempt(send, judge, tries)
+            version, ticket = self.renewal.version, self.breaker.start()
+            await self._attempt(send, judge, tries, ticket)
             self.pacer.landed(slot)
             if tries.succeeded:
                 self.renewal.accepted(version)
+                self.tokens.earn()
                 return
             if await self._is_final(version, tries):
                 return
 
-    async def _attempt(self, send: Send, judge: Judge, tries: Tries) -> None:
+    async def _attempt(
+        self, send: Send, judge: Judge, tries: Tries, ticket: Ticket
+    ) -> None:
         started = self.clock.now()
+        reply = Reply(None, error="cut_off", detail="stopped before the answer")
         try:
             reply = await send()
-        except asyncio.CancelledError:
-            reply = Reply(None, error="cut_off", detail="stopped before the answer")
-            self._note(tries, started, reply, judge(reply))
-            raise
-        self._note(tries, started, reply, judge(reply))
-
-    def _note(
-        self, tries: Tries, started: float, reply: Reply, judgement: Judgement
-    ) -> None:
-        latency = self.clock.now() - started
-        tries.attempts.append(
-            Attempt(self.clock.stamp(started), latency, reply.status, judgement.code)
-        )
-        tries.spent += latency
-        tries.ambiguous |= reply.status is None and reply.sent
-        tries.judgement = judgement
-        tries.reply = reply
+        finally:
+            latency = self.clock.now() - started
+            tries.judgement = judged = judge(reply)
+            tries.excused = self.breaker.landed(ticket, tries, reply, judged)
+            tries.note(self.clock.stamp(started), latency, reply)
+            self.notices.attempt(
+                tries.task, len(tries.attempts), tries.attempts[-1], judged, reply
+            )
 
     async def _is_final(self, version: int, tries: Tries) -> bool:
         verdict = tries.judgement.verdict
@@ -171,8 +191,7 @@ class Caller:
                 self._pause_everyone(tries)
                 return tries.gave_up
             case Verdict.RETRY:
-                attempt, asked = len(tries.attempts), tries.reply.retry_after
-                await self._wait(tries, self.retry.backoff(attempt, asked, self.chance))
+                await self._back_off(tries)
                 return tries.gave_up
             case Verdict.SETTLE:
                 pause = self.retry.settle_pause(tries.settled, self.chance)
@@ -189,15 +208,23 @@ class Caller:
     def _pause_everyone(self, tries: Tries) -> None:
         # This call waits at the pacer like all others: the time is the quota's,
         # not the call's.
-        attempt = len(tries.attempts)
+        attempt = tries.counted
         self.pacer.pause(
             self.retry.throttle_pause(attempt, tries.reply.retry_after, self.chance)
         )
         tries.gave_up = not self.retry.allows(attempt, tries.spent)
 
+    async def _back_off(self, tries: Tries) -> None:
+        if tries.excused:
+            return  # the circuit says when it is asked again, by whomever
+        attempt, asked = tries.counted, tries.reply.retry_after
+        await self._wait(tries, self.retry.backoff(attempt, asked, self.chance))
+        if not tries.gave_up:
+            await self.tokens.take()
+
     async def _wait(self, tries: Tries, delay: float | None) -> None:
-        attempt = len(tries.attempts)
-        if delay is None or not self.retry.allows(attempt, tries.spent, delay):
+        allows = self.retry.allows
+        if delay is None or not allows(tries.counted, tries.spent, delay):
             tries.gave_up = True
             return
         tries.spent += delay

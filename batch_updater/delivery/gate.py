@@ -7,6 +7,18 @@ from contextlib import contextmanager
 from batch_updater.errors import RunStopped
 
 
+class Bell:
+    """Wakes those who sleep at the gate until it rings."""
+
+    def __init__(self) -> None:
+        self.sleepers: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        """Wake everybody who waits for this bell."""
+        for sleeper in self.sleepers:
+            _wake(sleeper)
+
+
 class Gate:
     """
     Open until somebody closes it, once and with a reason.
@@ -18,7 +30,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.reason: RunStopped | None = None
-        self._sleepers: set[asyncio.Future[None]] = set()
+        self._closing = Bell()
         self._holders = 0
         self._free = asyncio.Event()
 
@@ -33,8 +45,7 @@ class Gate:
             return
         self.reason = reason
         self._free.set()
-        for sleeper in self._sleepers:
-            _wake(sleeper)
+        self._closing.ring()
 
     @property
     def is_held(self) -> bool:
@@ -44,33 +55,44 @@ class Gate:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Let nothing start while the block runs."""
-        self._holders += 1
-        self._free.clear()
+        self.hold()
         try:
             yield
         finally:
-            self._holders -= 1
-            if not self._holders:
-                self._free.set()
+            self.release()
+
+    def hold(self) -> None:
+        """Let nothing start until this holder releases the gate."""
+        self._holders += 1
+        self._free.clear()
+
+    def release(self) -> None:
+        """Let things start again, if nobody else holds the gate."""
+        self._holders -= 1
+        if not self._holders:
+            self._free.set()
 
     async def until_free(self) -> None:
         """Wait until nobody holds the gate, or until it closes."""
         while self.is_held:
             await self._free.wait()
 
-    async def sleep(self, delay: float) -> None:
-        """Wait `delay` seconds, or until the gate closes."""
+    async def sleep(self, delay: float, bell: Bell | None = None) -> None:
+        """Wait `delay` seconds, or until the bell rings or the gate closes."""
         if self.closed or delay <= 0:
             return
         loop = asyncio.get_running_loop()
         sleeper: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(delay, _wake, sleeper)
-        self._sleepers.add(sleeper)
+        bells = (self._closing, bell) if bell else (self._closing,)
+        for each in bells:
+            each.sleepers.add(sleeper)
         try:
             await sleeper
         finally:
             timer.cancel()
-            self._sleepers.discard(sleeper)
+            for each in bells:
+                each.sleepers.discard(sleeper)
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

@@ -32,7 +32,7 @@ async def show_face_set(
         RunRefused: the service refuses, does not know it, or cannot be reached.
         RunStopped: the gate was closed meanwhile.
     """
-    tries = Tries()
+    tries = Tries(changes=False)
     ask = partial(service.show_face_set, face_set_name)
     await caller.call(ask, judge_face_set, tries)
     if tries.succeeded:

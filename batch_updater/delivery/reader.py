@@ -50,12 +50,12 @@ class Reader:
         )
 
     async def _read(self, ask: Send, judge: Judge, task: Task) -> Result:
-        tries = Tries()
+        tries = Tries(task, changes=False)
         with suppress(asyncio.CancelledError):
             await self.caller.call(ask, judge, tries)
         faces = read_faces(tries.reply.body) if tries.succeeded else None
         told = write_faces(faces) if faces is not None else ""
-        return tries.tell(task, _outcome(tries), payload=told, changes=False)
+        return tries.tell(task, _outcome(tries), payload=told)
 
 
 def _outcome(tries: Tries) -> Outcome:

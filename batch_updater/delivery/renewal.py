@@ -121,6 +121,7 @@ class Renewal:
                 delay = self._retry.backoff(attempt, trouble.retry_after, self._chance)
                 if not self._retry.allows(attempt, spent, delay):
                     raise RunRefused(trouble.message, hint=_LATER) from None
+                self._notices.mention(f"signing in is tried again: {trouble.message}")
             spent += delay
             await self._gate.sleep(delay)
         raise self._gate.reason
@@ -137,8 +138,11 @@ class Renewal:
                 async with self._turn:
                     await self._auth.renew()
                 attempt = 0
-            except TryAgain:
+            except TryAgain as trouble:
                 attempt += 1
+                self._notices.mention(
+                    f"renewing credentials is tried again: {trouble.message}"
+                )
             except RunRefused as refused:
                 # No second try: a wrong password that is repeated locks the account.
                 self._notices.tell(f"credentials are not renewed: {refused.message}")

@@ -41,7 +41,7 @@ class Sender:
         """
         body = encode_update(task.update)
         update = partial(self.service.update_face, task.face_set_name, body)
-        tries = Tries()
+        tries = Tries(task)
         with suppress(asyncio.CancelledError):
             await self.caller.call(update, judge, tries)
         return tries.tell(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from batch_updater.emulator.app import Emulator
 from batch_updater.emulator.faults.script import read_script
+from batch_updater.emulator.plain import printable
 from batch_updater.emulator.rules import switches
 from batch_updater.emulator.settings import (
     DAY,
@@ -172,7 +173,7 @@ def _projects(given: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _refuse(problem: Exception) -> int:
-    sys.stderr.write(f"emulator: {problem}\n")
+    sys.stderr.write(printable(f"emulator: {problem}") + "\n")
     return USAGE_ERROR
 
 
@@ -190,7 +191,7 @@ async def _until_signal(emulator: Emulator, port_file: Path | None) -> None:
     async with emulator:
         if port_file is not None:
             _write_whole(port_file, f"{emulator.port}\n")
-        sys.stdout.write(welcome(emulator) + "\n")
+        sys.stdout.write(printable(welcome(emulator)) + "\n")
         sys.stdout.flush()
         await stop.wait()
 
@@ -198,6 +199,7 @@ async def _until_signal(emulator: Emulator, port_file: Path | None) -> None:
 def _write_whole(path: Path, text: str) -> None:
     # Whoever waits for the file must never read half of it.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.fchmod(handle, 0o600)  # what a narrow umask has taken away
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(text)
     Path(name).replace(path)

@@ -1,6 +1,7 @@
 """How a result stands on a line of the journal, and back."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,17 +55,25 @@ def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
         facts["http_status"] = attempt.status
     if attempt.code:
         facts["error_code"] = attempt.code
+    if attempt.ambiguous:
+        facts["ambiguous"] = True
     return facts
 
 
 def _check_types(facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
-        if type(value) is not _TYPES.get(name, str):
+    # What is not known was added by a newer version, which says no more with it.
+    for name in facts.keys() & _TYPES:
+        if type(facts[name]) is not _TYPES[name]:
             raise TypeError(name)
 
 
-# Of what is not text in a result.
-_TYPES = {"row_number": int, "http_status": int, "ambiguous": bool, "attempts": list}
+_TYPES: Mapping[str, type] = {
+    **{field.name: str for field in fields(Result)},
+    "row_number": int,
+    "http_status": int,
+    "ambiguous": bool,
+    "attempts": list,
+}
 
 
 def decode_result(facts: Mapping[str, Any]) -> Result:
@@ -102,4 +111,5 @@ def _decode_attempt(facts: Mapping[str, Any]) -> Attempt:
         latency=facts["latency_ms"] / 1000,
         status=facts.get("http_status"),
         code=facts.get("error_code", ""),
+        ambiguous=facts.get("ambiguous", False),
     )

@@ -15,6 +15,7 @@ from batch_updater.files.tables import (
     open_text,
     taken_back,
 )
+from batch_updater.inert import inert_cell
 from batch_updater.models import Outcome, Result
 
 RESULT_COLUMNS = (
@@ -86,13 +87,28 @@ def _time(seconds: float | None) -> str:
     return "" if seconds is None else format_time(seconds)
 
 
+class _InertRows:
+    """Writes cells that no spreadsheet takes for formulas; numbers stay as they are."""
+
+    def __init__(self, rows: RowWriter) -> None:
+        self._rows = rows
+
+    def writerow(self, row: Sequence[Any], /) -> None:
+        self._rows.writerow(_inert(row))
+
+
+def _inert(row: Sequence[Any]) -> list[Any]:
+    return [inert_cell(cell) if isinstance(cell, str) else cell for cell in row]
+
+
 class Views:
     """
     Writes every view of a run in one pass over its rows, in input order.
 
     `failed.csv`, `invalid.csv` and `unprocessed.csv` repeat the input's own
     columns, unchanged and first; columns that an earlier run of ours added are
-    dropped, so that a failed.csv of a failed.csv looks like the first.
+    dropped, so that a failed.csv of a failed.csv looks like the first. The columns
+    that are ours cannot act in a spreadsheet.
 
     Args:
         columns: the input's own columns; of several inputs, all of them.
@@ -152,7 +168,7 @@ class Views:
             self._header = header
             self._positions = align(self._own, header)
         own = ["" if i is None else as_text(cells[i]) for i in self._positions]
-        self._writers[view].writerow([*own, *facts])
+        self._writers[view].writerow([*own, *_inert(facts)])
 
 
 _ADDED_COLUMNS = {
@@ -223,7 +239,7 @@ def open_views(
             made.append(path)
             results = stack.enter_context(open_parquet(path, facts, _TYPES))
         else:
-            results = open_csv("results")
+            results = _InertRows(open_csv("results"))
             results.writerow(facts)
         yield Views(results, open_csv, columns or (), values=values)
         stack.close()  # whole, before the first one is replaced

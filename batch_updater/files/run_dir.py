@@ -3,7 +3,6 @@
 import os
 import secrets
 import shlex
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +13,14 @@ from typing import Any
 import orjson
 
 from batch_updater.errors import RunDirectoryError
+from batch_updater.files.disk import RESERVE, discard, sync_directory, sync_file
+from batch_updater.files.private import (
+    make_private_folder,
+    move_private,
+    replace_private,
+)
+from batch_updater.files.versions import refuse_newer
 
-FORMAT = 1
 MENDED = "mended.csv"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
@@ -57,11 +62,30 @@ class RunDirectory:
         """The rows of a retry that were mended by hand, in the order of the input."""
         return self.path / MENDED
 
+    @property
+    def beginnings(self) -> tuple[Path, ...]:
+        """What a run makes before run.json, and what it is killed with."""
+        return (
+            self.journal,
+            self.spool,
+            self.mended,
+            self.path / RESERVE,
+            temporary_name(self.manifest),
+        )
+
     def keep(self, path: Path, place: Path) -> Path:
         """Move an input into its place in this directory; return where it is."""
         if path != place.absolute():
-            shutil.move(path, place)
+            move_private(path, place)
+            sync_file(place)
         return place.absolute()
+
+    def refuse_begun(self) -> None:
+        """Raise RunDirectoryError when a run has begun here; hold its lock."""
+        if self.manifest.exists():
+            raise RunDirectoryError(
+                f"the run directory {self.path} is not empty", hint=_instead_of(self)
+            )
 
     def discard(self, files: Iterable[Path]) -> None:
         """Take back a run that could not begin: these files, and what we made."""
@@ -83,11 +107,10 @@ class RunDirectory:
             ) from None
         except orjson.JSONDecodeError:
             raise RunDirectoryError(f"{self.manifest} is damaged") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RunDirectoryError(
-                f"{self.manifest} has another format than this version's ({FORMAT})",
-                hint="Use the version of batch-updater that made it.",
-            )
+        if not isinstance(manifest, dict):
+            raise RunDirectoryError(f"{self.manifest} is damaged")
+        maker = manifest.get("tool_version")
+        refuse_newer(self.manifest, manifest.get("format"), maker)
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -100,26 +123,44 @@ class RunDirectory:
 
 
 def create_run_directory(asked: Path | None) -> RunDirectory:
-    """Make a new directory: the one asked for, or runs/<UTC>-<short id>."""
+    """
+    Make a new directory: the one asked for, or runs/<UTC>-<short id>.
+
+    One that is there must be empty, or hold only what a run left that was killed
+    before it sent anything.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = asked or Path("runs") / f"{stamp}-{secrets.token_hex(3)}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = not path.is_dir()
-        path.mkdir(mode=0o700, exist_ok=True)
-        occupied = any(path.iterdir())
-    except OSError as error:
+        directory = _make(path)
+        if not directory.made:
+            _refuse_occupied(directory)
+        path.chmod(0o700)
+    except (OSError, ValueError) as error:
         raise RunDirectoryError(
-            f"cannot make the run directory {path}: {error.strerror}",
+            f"cannot make the run directory {path}: "
+            f"{getattr(error, 'strerror', None) or error}",
             hint="Give another one with --run-dir.",
         ) from None
-    directory = RunDirectory(path, made)
-    if occupied:
-        raise RunDirectoryError(
-            f"the run directory {path} is not empty", hint=_instead_of(directory)
-        )
-    path.chmod(0o700)
     return directory
+
+
+def _make(path: Path) -> RunDirectory:
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    make_private_folder(path)
+    for each in missing:
+        sync_directory(each.parent)
+    return RunDirectory(path, made=bool(missing))
+
+
+def _refuse_occupied(directory: RunDirectory) -> None:
+    there = set(directory.path.iterdir())
+    never_began = directory.journal in there and there <= {*directory.beginnings}
+    if there and not never_began:
+        raise RunDirectoryError(
+            f"the run directory {directory.path} is not empty",
+            hint=_instead_of(directory),
+        )
 
 
 def _instead_of(directory: RunDirectory) -> str:
@@ -148,13 +189,12 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a private file (0600) under another name, sync it, and rename it."""
     temporary = temporary_name(path)
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb") as file:
+        with replace_private(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_directory(path.parent)
     except OSError:
-        with suppress(OSError):
-            temporary.unlink()  # on a full disk it would be in the way
+        discard(temporary)  # on a full disk it would be in the way
         raise

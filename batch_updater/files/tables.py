@@ -1,11 +1,13 @@
 """Rows to files that people and programs open: CSV and Parquet."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import IO, Any, Protocol, TextIO
+
+from batch_updater.files.private import replace_private
 
 
 class RowWriter(Protocol):
@@ -55,8 +57,7 @@ def taken_back(made: list[Path]) -> Iterator[None]:
 
 def open_text(path: Path) -> TextIO:
     """Open a private text file (0600) for writing."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(fd, "w", encoding="utf-8", newline="")
+    return TextIOWrapper(replace_private(path), encoding="utf-8", newline="")
 
 
 @contextmanager
@@ -69,12 +70,12 @@ def open_parquet(
     Args:
         types: of columns, as Arrow calls them; all others are text.
     """
-    path.touch(mode=0o600)
-    writer = _ParquetWriter(path, columns, types)
-    try:
-        yield writer
-    finally:
-        writer.close()
+    with replace_private(path) as file:
+        writer = _ParquetWriter(file, columns, types)
+        try:
+            yield writer
+        finally:
+            writer.close()
 
 
 class _ParquetWriter:
@@ -83,7 +84,7 @@ class _ParquetWriter:
     _GROUP = 20_000
 
     def __init__(
-        self, path: Path, columns: Sequence[str], types: Mapping[str, str]
+        self, file: IO[bytes], columns: Sequence[str], types: Mapping[str, str]
     ) -> None:
         import pyarrow as pa  # noqa: PLC0415  (150 ms that CSV users need not pay)
         import pyarrow.parquet as pq  # noqa: PLC0415
@@ -93,7 +94,7 @@ class _ParquetWriter:
             [(name, kinds.get(name, pa.string())) for name in columns]
         )
         self._table = pa.table
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self._writer = pq.ParquetWriter(file, self._schema)
         self._rows: list[Sequence[Any]] = []
 
     def writerow(self, row: Sequence[Any], /) -> None:

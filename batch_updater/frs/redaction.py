@@ -69,8 +69,9 @@ class Redaction:
         return self._pattern.sub(_MASK, content) if self.touches(content) else content
 
     def clean_text(self, text: str) -> str:
-        """Return text without secrets."""
-        return self.clean(text.encode()).decode()
+        """Return text without secrets; halves of characters stay as they are."""
+        content = text.encode("utf-8", "surrogatepass")
+        return self.clean(content).decode("utf-8", "surrogatepass")
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The one door to the network: a request goes out, a Reply comes back, always."""
 
+import math
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,6 +20,7 @@ from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.models import Reply
 
 _TEXT_LIMIT = 500
+_CONNECT = 0.95  # of a request's time: what is late after it may have arrived
 _IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
 _HEADER_LIMIT = 128 * 1024  # bytes; a token with many roles outgrows the usual 8 KiB
 
@@ -223,6 +225,8 @@ def _tell(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         why = _reason(_cause(error), named=isinstance(error, _NAMES))
         return f"cannot connect to {error.host} port {error.port}: {why}"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):  # its text holds the URL
+        return "no connection within --timeout"
     # Their own texts quote the answer, and a token that IAM issues is one.
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
         return "the answer is broken off, or is not HTTP"
@@ -329,7 +333,8 @@ async def open_transport(
 
     Args:
         concurrency: the most connections at once.
-        patience: seconds a request may take, connecting included.
+        patience: seconds a request may take, connecting included; the last
+            twentieth is for the answer alone.
     """
     connector = aiohttp.TCPConnector(
         limit=concurrency,
@@ -339,7 +344,11 @@ async def open_transport(
     )
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=patience),
+        timeout=aiohttp.ClientTimeout(
+            total=patience,
+            connect=patience * _CONNECT,
+            ceil_threshold=math.inf,  # whole seconds would make the two one
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_field_size=_HEADER_LIMIT,
         headers={

@@ -1,5 +1,6 @@
 """What moves while a run goes on: a bar, a line now and then, or nothing."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from batch_updater.report.summary import Tally
 
 PLAIN_INTERVAL = 30.0
 BAR_INTERVAL = 0.2
+
+progress_log = logging.getLogger("batch_updater.progress")
+"""How a command gets on; the command shows it unless it is to be quiet."""
 
 
 class ProgressMode(StrEnum):
@@ -91,9 +95,11 @@ class PlainProgress:
 
     interval = PLAIN_INTERVAL
 
-    def __init__(self, total: int, stream: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, total: int, say: Callable[[str], None], clock: Callable[[], float]
+    ) -> None:
         self._total = total
-        self._stream = stream
+        self._say = say
         self._clock = clock
         self._started = clock()
 
@@ -102,13 +108,12 @@ class PlainProgress:
         elapsed = max(self._clock() - self._started, 1e-9)
         rate = tally.finished / elapsed
         left = (self._total - tally.finished) / rate if rate else None
-        self._stream.write(
+        self._say(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
             f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
             f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
-            f"ETA {'?' if left is None else format_duration(left)}\n"
+            f"ETA {'?' if left is None else format_duration(left)}"
         )
-        self._stream.flush()
 
     def close(self, tally: Tally) -> None:
         """Write the last line."""
@@ -125,7 +130,7 @@ def make_progress(
     if mode is ProgressMode.BAR:
         return BarProgress(total, stream)
     if mode is ProgressMode.PLAIN:
-        return PlainProgress(total, stream, clock)
+        return PlainProgress(total, progress_log.info, clock)
     return NoProgress()
 
 

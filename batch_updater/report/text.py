@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from batch_updater.inert import printable
 from batch_updater.report.progress import format_duration
 from batch_updater.report.summary import ErrorCount, Summary
 
@@ -81,8 +82,3 @@ def _error_lines(error: ErrorCount) -> Iterator[str]:
 def count_rows(rows: int) -> str:
     """Return a number of rows in words: `1 row`, `3,000 rows`."""
     return f"{rows:,} row" + ("" if rows == 1 else "s")
-
-
-def printable(text: str) -> str:
-    """Return text that cannot move the cursor: it may come from anywhere."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

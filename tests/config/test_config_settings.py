@@ -62,6 +62,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.field == ()
     assert settings.max_errors is None
     assert settings.same_failures == 50
+    assert settings.max_outage == 900.0
     assert settings.settle == 0.0
     assert not settings.allow_http
     assert not settings.include_values
@@ -207,10 +208,12 @@ BAD_TEXTS = {
     "dry-run": "x",
     "max-errors": "-1",
     "same-failures": "0",
+    "max-outage": "-1s",
     "max-duration": "1 day",
     "to": "faces.xlsx",
     "page": "10001",
     "progress": "dots",
+    "log-format": "xml",
     "output": "yaml",
     "results-format": "orc",
     "include-values": "x",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch_updater.report.text import printable
+from batch_updater.inert import printable
 from contract.cases import FOUND, HELD, NOT_ASKED, NOT_HELD, Entry
 
 

@@ -459,7 +459,7 @@ async def test_closing_wakes_all_sleepers() -> None:
             group.create_task(gate.sleep(delay))
         await turns(2)
         gate.close(REASON)
-    assert not gate._sleepers
+    assert not gate._closing.sleepers
     await gate.sleep(3600.0)
 
 
@@ -477,7 +477,7 @@ async def test_sleeping_ends_by_itself(delay: float) -> None:
     """A sleep that is over leaves nothing behind."""
     gate = Gate()
     await gate.sleep(delay)
-    assert not gate._sleepers
+    assert not gate._closing.sleepers
 
 
 async def test_a_sleeper_may_be_cancelled() -> None:
@@ -488,7 +488,7 @@ async def test_a_sleeper_may_be_cancelled() -> None:
     sleeper.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sleeper
-    assert not gate._sleepers
+    assert not gate._closing.sleepers
     gate.close(REASON)
 
 

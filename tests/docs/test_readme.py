@@ -14,7 +14,8 @@ import pytest
 
 from batch_updater import errors
 from batch_updater.cli.parser import make_parser
-from batch_updater.config.options import OPTIONS, Option
+from batch_updater.config.option import Option
+from batch_updater.config.options import OPTIONS
 from batch_updater.emulator import Emulator, EmulatorSettings
 from batch_updater.emulator.faults.fault import ACTIONS
 from batch_updater.emulator.rules import switches
@@ -28,6 +29,7 @@ from batch_updater.frs.verdicts import judge
 from batch_updater.mapping.rules import RULES
 from batch_updater.mapping.tasks import DUPLICATE_RULE
 from batch_updater.models import FieldType, Outcome, Reply
+from batch_updater.report.log_lines import FIELDS
 from batch_updater.report.summary import ErrorCount, Stop, Summary
 from batch_updater.report.text import render_summary
 
@@ -203,6 +205,15 @@ def test_every_line_of_the_summary_is_explained() -> None:
 
     assert printed
     assert not unexplained
+
+
+def test_every_field_of_the_log_is_in_the_table() -> None:
+    """The table of fields is the list of names, in its order; the example is a line."""
+    text = section("Logs")
+    cells = [row[0] for row in table(text)]
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(FIELDS)
+    [line] = re.findall(r"^{.*}$", text, re.MULTILINE)
+    assert set(orjson.loads(line)) <= set(FIELDS)
 
 
 def test_commands_shown_can_be_parsed() -> None:

@@ -49,6 +49,44 @@ def test_help(bench: Bench, command: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_letters_that_the_terminal_lacks(bench: Bench, output: str) -> None:
+    """A name beyond stdout's encoding is spelled out, and JSON stays JSON; no traceback."""
+    name = bench.write("\u4eba\xe9\U0001f600.csv", make_rows(2))
+    bench.seed([face(1)])
+    form = ("--output", output, "--log-format", output)
+    ended = run(bench, name, *form, "-v", PYTHONIOENCODING="ascii")
+    assert ended.code == 1
+    assert ended.out.isascii()
+    assert ended.err.isascii()
+    assert r"\u4eba\u00e9\ud83d\ude00.csv row 2" in ended.out
+    if output == "json":
+        assert ended.json["errors"][0]["example"].startswith(name)
+        told = [json.loads(line) for line in ended.err.splitlines()]
+        assert name in {line.get("source") for line in told}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_that_nobody_reads(bench: Bench, form: str) -> None:
+    """Whoever listened to stderr has gone: every row is updated, and it is exit 0."""
+    read, write = os.pipe()
+    os.close(read)
+    arguments = ["run", bench.prepare(20), *usual(bench), "-vv", "--log-format", form]
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        cwd=bench.folder,
+        env=environment(bench),
+        stdout=subprocess.PIPE,
+        stderr=write,
+        timeout=30,
+        check=False,
+    )
+    os.close(write)
+    assert done.returncode == 0
+    assert bench.updates == 20
+    assert bench.record().outcomes["updated"] == 20
+
+
 def test_module_and_version(bench: Bench) -> None:
     """python -m batch_updater is the same command, and --version names the version."""
     done = subprocess.run(
@@ -159,12 +197,14 @@ def test_quiet(bench: Bench) -> None:
 
 
 def test_terminal(bench: Bench) -> None:
-    """On a terminal stderr draws a bar with failures and throttled replies."""
+    """On a terminal stderr draws a bar with failures and throttled replies; log lines stand above it."""
     source = bench.prepare(20)
+    once = fault("respond", face_id="face0007", status=503, code="FRS.0018")
+    bench.emulator.script([once])
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     process = subprocess.Popen(
-        [COMMAND, "run", *usual(bench), source],
+        [COMMAND, "run", *usual(bench), "-v", source],
         cwd=bench.folder,
         env=environment(bench, TERM="xterm"),
         stdout=subprocess.DEVNULL,
@@ -181,6 +221,10 @@ def test_terminal(bench: Bench) -> None:
     assert process.wait(30) == 0
     assert b"20/20" in seen
     assert b"failed 0, throttled 0" in seen
+    [line] = [each for each in seen.split(b"\r\n") if b"face0007 attempt 1" in each]
+    shown = line.rpartition(b"\r")[2]  # the bar before it is wiped
+    assert shown.startswith(b"20")
+    assert b"request id" in shown
 
 
 def test_reader_that_left(bench: Bench) -> None:

@@ -49,9 +49,12 @@ def assert_unseen(folder: Path, *said: str) -> None:
             assert CANARY.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_no_secret_is_written_or_printed(bench: Bench, way: str) -> None:
-    """Run, doctor, settings, refusals, results: not a trace of what let us in."""
+@pytest.mark.parametrize(
+    ("way", "form"), [("token", "json"), ("aksk", "text"), ("password", "json")]
+)
+def test_no_secret_is_written_or_printed(bench: Bench, way: str, form: str) -> None:
+    """Each command at its loudest, results, refusals: not a trace of what let us in."""
+    loud = ("-vv", "--log-format", form)
     environ = environment(way)
     with start_emulator(**settings()) as emulator:
         here = Bench(bench.folder, emulator)
@@ -60,18 +63,37 @@ def test_no_secret_is_written_or_printed(bench: Bench, way: str) -> None:
         usual = ("--rate", "100", *here.target)
         said = []
         for arguments in (
-            ("run", source, "--run-dir", "job", *usual, "--include-values"),
+            ("run", source, "--run-dir", "job", *usual, "--include-values", *loud),
             ("run", source, "--print-config", *usual),
-            ("doctor", *here.target),
-            ("retry", "job", "--run-dir", "again"),
-            ("results", "job"),
-            ("results", "job", "--row", "3"),
-            ("check", source, "--against-face-set", *usual),
+            ("doctor", *here.target, *loud),
+            ("resume", "job", *loud),
+            ("retry", "job", "--run-dir", "again", *loud),
+            ("results", "job", *loud),
+            ("results", "job", "--row", "3", *loud),
+            ("check", source, "--against-face-set", *usual, *loud),
+            ("export", "staff", "-o", "faces.csv", *here.target[:4], *loud),
         ):
             ended = call(here, *arguments, stdin=None, **environ)
             assert ended.code in {0, 1}, ended
             said += [ended.out, ended.err]
+    assert "attempt" in "".join(said)
     assert_unseen(bench.folder, *said)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_proxy_s_login_is_not_logged(bench: Bench, form: str) -> None:
+    """A way that leads nowhere is told without the login that stands in its URL."""
+    loud = ("-vv", "--log-format", form, "--max-attempts", "2")
+    there = ("--endpoint", "https://frs.example.com", "--project-id", "0" * 32)
+    source = bench.prepare(1)
+    for command in (("run", source, "--face-set", "staff"), ("doctor",)):
+        tries = loud if command[0] == "run" else loud[:3]
+        ended = call(
+            bench, *command, *there, *tries, stdin=None, **environment("token")
+        )
+        assert ended.code == 3
+        assert "TRANSPORT.PROXY" in ended.out + ended.err
+        assert_unseen(bench.folder, ended.out, ended.err)
 
 
 ECHO = {

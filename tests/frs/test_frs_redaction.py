@@ -80,3 +80,10 @@ def test_any_secret(secret: str, before: str, after: str) -> None:
     body = f"{before}{secret}{after}".encode("utf-8", "replace")
     if secret.isascii():
         assert secret.encode() not in hidden.clean(body).replace(b"***", b"")
+
+
+def test_half_a_character_is_no_trouble() -> None:
+    """Names of files may hold bytes that are no UTF-8: what is beside them is hidden."""
+    redaction = Redaction()
+    redaction.hide("s3cret-token")
+    assert redaction.clean_text("caf\udce9: s3cret-token") == "caf\udce9: ***"

@@ -5,7 +5,7 @@ import shlex
 import pytest
 from bench import Bench, assert_accounted, face, fault, make_rows
 
-from batch_updater import CircuitOpen, run
+from batch_updater import SameFailures, run
 
 # A worker may be a row or two ahead of the one who reads the results.
 AHEAD = 3
@@ -17,13 +17,13 @@ def missing(bench: Bench, times: int, **more: object) -> None:
     bench.emulator.script([fault("respond", code="FRS.0303", times=times, **more)])
 
 
-def test_the_circuit_opens(bench: Bench) -> None:
+def test_the_first_rows_all_fail(bench: Bench) -> None:
     """An undeclared field fails every row: 50 are enough, and the hint goes on."""
     source = bench.prepare(70)
     ended = bench.run(source, *UNDECLARED, "--concurrency", "1", "--output", "json")
     stop = ended.json["stop"]
     assert ended.code == 4
-    assert stop["name"] == "circuit_open"
+    assert stop["name"] == "same_failures"
     assert "first 50 rows sent all failed with FRS.0402" in stop["message"]
     assert "does not declare this custom field" in stop["message"]
     assert "declared fields only" in stop["hint"]
@@ -48,7 +48,7 @@ def test_a_resumed_run_is_watched_again(bench: Bench) -> None:
 
 
 def test_rows_in_flight_land(bench: Bench) -> None:
-    """With many workers nothing that was sent is lost when the circuit opens."""
+    """With many workers nothing that was sent is lost when the run stops."""
     source = bench.prepare(200)
     flags = (*UNDECLARED, "--concurrency", "16", "--same-failures", "20")
     assert bench.run(source, *flags).code == 4
@@ -56,7 +56,7 @@ def test_rows_in_flight_land(bench: Bench) -> None:
     assert_accounted(bench, {source: make_rows(200)})
 
 
-def test_spent_retries_open_it_too(bench: Bench) -> None:
+def test_spent_retries_stop_it_too(bench: Bench) -> None:
     """Rows that fail after all their attempts count like those refused at once."""
     source = bench.prepare(20)
     bench.emulator.script([fault("respond", code="FRS.0018", times=0)])
@@ -90,7 +90,7 @@ def test_a_retry_is_not_watched(bench: Bench) -> None:
     source = bench.prepare(20)
     bench.emulator.script([fault("respond", code="FRS.0018", times=0)])
     flags = ("--max-attempts", "1", "--same-failures", "3", "--concurrency", "1")
-    assert bench.run(source, *flags).code == 4
+    assert bench.run(source, *flags, "--max-outage", "off").code == 4
     assert bench.command("resume", "job", "--same-failures", "off").code == 1
     again = ("retry", "job", "--run-dir", "again")
     assert bench.command(*again).code == 1
@@ -101,10 +101,10 @@ def test_a_retry_is_not_watched(bench: Bench) -> None:
 
 
 def test_the_library_raises_it(bench: Bench) -> None:
-    """run() raises CircuitOpen, with the summary of what was done."""
+    """run() raises SameFailures, with the summary of what was done."""
     source = bench.prepare(20)
     settings = {**bench.settings, "concurrency": 1, "run_dir": "job"}
-    with pytest.raises(CircuitOpen, match=r"FRS\.0402") as caught:
+    with pytest.raises(SameFailures, match=r"FRS\.0402") as caught:
         run(source, field=["nickname:string=note"], same_failures=5, **settings)
     assert caught.value.code == 4
     assert bench.record().outcomes.keys() == {"failed", "unprocessed"}

@@ -26,10 +26,22 @@ def test_max_errors(bench: Bench, flag: str, allowed: int, concurrency: int) -> 
     assert ended.code == 4
     assert ended.json["stop"]["name"] == "too_many_errors"
     failed = bench.record().outcomes["failed"]
-    assert allowed < failed <= allowed + 3 * concurrency
+    assert allowed < failed <= allowed + concurrency
+    assert bench.updates == 10 + failed, "nothing starts once it is passed"
     assert bench.record().outcomes["unprocessed"] > 0
     assert ended.json["next_command"] == "batch-updater resume job"
     assert_accounted(bench, {source: make_rows(200)})
+
+
+def test_max_errors_of_a_resumed_run(bench: Bench) -> None:
+    """A resume begins at nought, and a share is of the rows that it has to send."""
+    source = bench.prepare(100)
+    fail_all(bench)
+    flags = ("--max-errors", "20%", "--concurrency", "1")
+    assert bench.run(source, *flags).code == 4
+    assert bench.record().outcomes["failed"] == 21
+    assert bench.command("resume", "job").code == 4
+    assert bench.record().outcomes["failed"] == 21 + 16, "79 rows were left"
 
 
 def test_max_errors_not_reached(bench: Bench) -> None:

@@ -38,6 +38,7 @@ ATTEMPTS = st.builds(
     latency=st.integers(0, 10**9).map(lambda us: us / 1000 / 1000),
     status=st.none() | st.integers(100, 599),
     code=TEXT,
+    ambiguous=st.booleans(),
 )
 RESULTS = st.builds(
     Result,
@@ -293,7 +294,7 @@ def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl", new=True)
     journal.write(row(1))
     os.close(journal._fd)
-    with pytest.raises(JournalFailed, match="cannot write"):
+    with pytest.raises(JournalFailed, match="cannot sync"):
         journal.sync()
     with pytest.raises(JournalFailed, match="cannot write"):
         journal.write(row(2))

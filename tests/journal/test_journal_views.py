@@ -96,7 +96,7 @@ def test_columns_of_the_views(tmp_path: Path) -> None:
         (result(Outcome.UNPROCESSED), HEADER, CELLS),
     ]
     write(tmp_path, HEADER, rows)
-    message = "no, \u201cnot\u201d\nthere"
+    message = "no, \u201cnot\u201d\\nthere"
     assert read_csv(tmp_path / "failed.csv") == [
         [*HEADER, *FAILED_COLUMNS],
         [*CELLS, "FRS.0303", message, "400", "r1", "2", "permanent"],
@@ -342,9 +342,11 @@ def test_manifests_read_back_equal(tmp_path: Path) -> None:
         (None, r"no run directory: run\.json: No such file"),
         (b"", "is damaged"),
         (b'{"format": 1', "is damaged"),
-        (b"[]", "another format"),
-        (b"{}", "another format"),
-        (b'{"format": 2}', "another format"),
+        (b"[]", "is damaged"),
+        (b"{}", "is damaged: its format is None"),
+        (b'{"format": 0}', "is damaged"),
+        (b'{"format": true}', "is damaged"),
+        (b'{"format": 2}', "is in format 2, and this version .* up to 1"),
     ],
 )
 def test_manifests_of_others(tmp_path: Path, content: bytes | None, said: str) -> None:

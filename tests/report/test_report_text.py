@@ -1,6 +1,7 @@
 """The summary on a terminal, and what moves while a run goes on."""
 
 import io
+import logging
 import sys
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from batch_updater.report.progress import (
     make_progress,
 )
 from batch_updater.report.summary import ErrorCount, Stop, Summary, Tally
-from batch_updater.report.text import printable, render_summary
+from batch_updater.report.text import render_summary
 
 # A busy machine is no fault of what is tested.
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -124,16 +125,6 @@ def test_no_text_of_others_moves_the_cursor(text: str, code: str) -> None:
     rendered.encode()
 
 
-@MANY
-@given(text=st.text())
-def test_printable_keeps_what_people_can_read(text: str) -> None:
-    """Printable text stays; all else is spelled out in ASCII."""
-    shown = printable(text)
-    assert shown.isprintable()
-    if text.isprintable():
-        assert shown == text
-
-
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
@@ -166,11 +157,12 @@ def tally(updated: int, failed: int = 0) -> Tally:
 
 def test_plain_progress_writes_lines() -> None:
     """Each line of a log says how far, how fast, and how long it will take."""
-    stream, moments = io.StringIO(), iter([100.0, 100.0, 110.0])
-    progress = PlainProgress(1000, stream, lambda: next(moments))
+    lines: list[str] = []
+    moments = iter([100.0, 100.0, 110.0])
+    progress = PlainProgress(1000, lines.append, lambda: next(moments))
     progress.show(Tally())
     progress.close(tally(90, 10))
-    first, last = stream.getvalue().splitlines()
+    first, last = lines
     assert "0 of 1,000 rows" in first
     assert "ETA ?" in first
     assert last == (
@@ -199,14 +191,20 @@ def test_a_bar_shows_failures_and_throttling() -> None:
     ],
 )
 def test_auto_draws_only_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, mode: ProgressMode, terminal: bool, kind: type
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mode: ProgressMode,
+    terminal: bool,
+    kind: type,
 ) -> None:
     """A log gets lines and a terminal a bar, unless the user says otherwise."""
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stream)
+    caplog.set_level(logging.INFO, logger="batch_updater.progress")
     progress = make_progress(mode, 10, lambda: 0.0)
     progress.show(tally(1))
     progress.close(tally(2))
     assert type(progress) is kind
-    assert bool(stream.getvalue()) is (kind is not NoProgress)
+    assert bool(stream.getvalue()) is (kind is BarProgress)
+    assert bool(caplog.messages) is (kind is PlainProgress)

@@ -124,7 +124,8 @@ def add_run(world: World) -> None:
         total = manifest.layout.total
         noted = read_noted(parent, total).origin
         origin = np.arange(TOTAL) if noted is None else noted
-        chosen = np.array([world.chance.random() < 0.6 for _ in range(total)])
+        flags = [world.chance.random() < 0.6 for _ in range(total)]
+        chosen = np.array(flags, dtype=np.bool_)
         mended = noted
         if world.chance.random() < 0.5:
             origin = mended = origin[chosen]

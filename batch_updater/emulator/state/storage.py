@@ -114,7 +114,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         # SQLite would make it readable for others. One that exists is not opened here:
         # closing it would lift the locks that this process has on it.
         if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            os.fchmod(handle, 0o600)  # what a narrow umask has taken away
+            os.close(handle)
         return sqlite3.connect(
             path, timeout=0, isolation_level=None, check_same_thread=False
         )
