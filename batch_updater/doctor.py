@@ -34,7 +34,7 @@ from batch_updater.frs.verdicts import (
 )
 from batch_updater.models import Reply, Verdict
 from batch_updater.outlet import Outlet, open_outlet
-from batch_updater.report.progress import format_duration
+from batch_updater.report.durations import format_duration
 
 _MOST_NAMES = 30
 _LONGEST_NAME = 64  # characters, as a face set's name may have (API page 0031)

@@ -14,8 +14,8 @@ A failed row is data (a Result); only these are exceptions:
         ├── CircuitOpen       4   --max-outage
         ├── JournalFailed     4   an outcome could not be written down
         ├── ViewsFailed       4   all is recorded, but results could not be written
-        ├── TimeWindowOver    5   --max-duration
-        └── Interrupted 130/143   SIGINT, SIGTERM
+        ├── TimeWindowOver    5   --max-duration, --stop-at
+        └── Interrupted 129/130/143   SIGHUP, SIGINT, SIGTERM
 """
 
 import signal
@@ -118,22 +118,22 @@ class ViewsFailed(RunStopped):
 
 
 class TimeWindowOver(RunStopped):
-    """The time given by --max-duration is used up."""
+    """The time given by --max-duration is used up, or the moment of --stop-at is here."""
 
     exit_code = 5
     name = "time_window_over"
 
 
 class Interrupted(RunStopped):
-    """SIGINT or SIGTERM, after a clean drain."""
+    """SIGHUP, SIGINT or SIGTERM, after a clean drain."""
 
     name = "interrupted"
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+    def __init__(self, signum: int, *, hint: str = "") -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}", hint=hint)
         self.signum = signum
 
     @property
     def code(self) -> int:
-        """130 for SIGINT and 143 for SIGTERM, as shells count."""
+        """129 for SIGHUP, 130 for SIGINT and 143 for SIGTERM, as shells count."""
         return 128 + self.signum

@@ -6,7 +6,6 @@ last one ended to the end of the face set, or of what FRS lists at all. An expor
 ids is not here: its rows run through the pipeline, and are read instead of updated.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,19 +14,19 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.reader import Reader
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import TooManyErrors
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, conclude
+from batch_updater.pipeline import Job, conclude, views_later
 from batch_updater.record import Opened, opened, write_down
-from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import faces_of, pages
-from batch_updater.upkeep import time_window, upkeep
+from batch_updater.upkeep import shown, time_window, upkeep
 from batch_updater.version import __version__
 
 
@@ -47,9 +46,10 @@ async def list_faces(
         BatchUpdaterError: nothing was listed, or the journal cannot be written.
     """
     settings, notices = job.settings, signals.notices
+    refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
-            with time_window(signals.gate, settings):
+            async with time_window(signals, settings):
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
@@ -59,11 +59,12 @@ async def list_faces(
             notices.mention(f"{job.command} begins, version {__version__}")
             scribe = Scribe(run.journal, signals.gate, notices.tell)
             listing = _Listing(job, run, face_set, outlet.reader(), scribe)
-            with notices.kept(scribe.note), time_window(signals.gate, settings):
-                await signals.until_cut_off(listing.go_on(signals.gate))
+            with notices.kept(scribe.note):
+                await listing.go_on(signals)
             stop = scribe.end()
             say_the_end(stop, notices, values=settings.include_values)
-        return conclude(run.directory, manifest, settings, stop)
+        with signals.leaving(views_later(run.directory)):
+            return conclude(run.directory, manifest, settings, stop)
 
 
 def _describe(job: Job, run: Opened, face_set: FaceSet) -> Manifest:
@@ -89,27 +90,31 @@ class _Listing:
     reader: Reader
     scribe: Scribe
 
-    async def go_on(self, gate: Gate) -> None:
-        """Ask for page after page; a page that cannot be had closes the gate."""
+    async def go_on(self, signals: Signals) -> None:
+        """Ask for what is left, within the time window and until a second signal."""
         settings, offset = self.job.settings, self._offset()
         left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
-        tally = Tally(self.job.purpose.wanted)
-        mode = ProgressMode(settings.progress)
-        progress = make_progress(mode, left, time.monotonic)
-        async with self.scribe.syncing(), upkeep(progress, tally):
-            while not gate.closed and offset < LIST_WINDOW:
-                limit = min(settings.page, LIST_WINDOW - offset)
-                name = settings.face_set or ""
-                page = await self.reader.read_page(name, offset, limit)
-                self.scribe.write(page)
-                if page.outcome is not Outcome.EXPORTED:
-                    _stop_on_lost(page, gate)
-                    return
-                count = len(faces_of(page, self.run.directory))
-                tally.add_page(page, count)
-                offset += count
-                if self._is_last(count, limit, offset):
-                    return
+        tally, gate = Tally(self.job.purpose.wanted), signals.gate
+        async with time_window(signals, settings) as window:
+            progress = shown(left, left, settings, window, page=settings.page)
+            async with self.scribe.syncing(), upkeep(progress, tally):
+                await signals.until_cut_off(self._ask(offset, tally, gate))
+
+    async def _ask(self, offset: int, tally: Tally, gate: Gate) -> None:
+        """Ask for page after page; a page that cannot be had closes the gate."""
+        settings = self.job.settings
+        while not gate.closed and offset < LIST_WINDOW:
+            limit = min(settings.page, LIST_WINDOW - offset)
+            page = await self.reader.read_page(settings.face_set or "", offset, limit)
+            self.scribe.write(page)
+            if page.outcome is not Outcome.EXPORTED:
+                _stop_on_lost(page, gate)
+                return
+            count = len(faces_of(page, self.run.directory))
+            tally.add_page(page, count)
+            offset += count
+            if self._is_last(count, limit, offset):
+                return
 
     def _offset(self) -> int:
         """Return where the last page that is on record ended."""

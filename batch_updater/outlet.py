@@ -10,8 +10,9 @@ from random import SystemRandom
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.breaker import Breaker
-from batch_updater.delivery.calls import Caller, Clock
+from batch_updater.delivery.calls import Caller
 from batch_updater.delivery.circuit import Circuit, CircuitRules
+from batch_updater.delivery.clock import Clock
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.delivery.pool import Send

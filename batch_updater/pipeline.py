@@ -8,7 +8,6 @@ closes the gate at the source, and what is in flight lands.
 
 import asyncio
 import shlex
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
     InputError,
     RunDirectoryError,
@@ -44,13 +44,13 @@ from batch_updater.mapping.duplicates import is_among
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
-from batch_updater.report.progress import ProgressMode, make_progress
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.report.text import count_rows
 from batch_updater.retrying import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
+    shown,
     stop_on_same_failures,
     stopping_on_errors,
     time_window,
@@ -145,6 +145,7 @@ async def execute(
             the first update), or the journal cannot be written.
     """
     settings, notices = job.settings, signals.notices
+    refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
@@ -168,7 +169,14 @@ async def execute(
             notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
             say_the_end(stop, notices, values=settings.include_values)
-        return conclude(run.directory, manifest, settings, stop)
+        with signals.leaving(views_later(run.directory)):
+            return conclude(run.directory, manifest, settings, stop)
+
+
+def views_later(directory: RunDirectory) -> str:
+    """Return the hint for a run whose views were not made."""
+    words = shlex.join(["batch-updater", "results", str(directory.path)])
+    return f"All is recorded; this makes the views: {words}"
 
 
 def conclude(
@@ -205,13 +213,15 @@ def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
     settings, gate = job.settings, outlet.signals.gate
-    with time_window(gate, settings):  # checking takes as long as it takes
+    async with time_window(outlet.signals, settings):
         face_set = await outlet.ask_face_set()
     intake = make_intake(settings, job.inputs, job.purpose)
     types = intake.settle_types(dict(face_set.fields))
-    found = await asyncio.to_thread(
-        survey, intake, types, settings.on_duplicate, lambda: gate.closed
-    )
+    async with time_window(outlet.signals, settings, checking=True):
+        # The thread only looks: closing the gate is for the loop alone.
+        found = await asyncio.to_thread(
+            survey, intake, types, settings.on_duplicate, lambda: bool(gate.reason)
+        )
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
@@ -309,18 +319,18 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     first = FirstRows(settings.same_failures)
-    progress = make_progress(ProgressMode(settings.progress), rows, time.monotonic)
     send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
+    to_send = min(ready.found.clean, rows)
     async with (
         aclosing(read_in_thread(items)) as batches,
         scribe.syncing(),
-        upkeep(progress, tally),
+        time_window(outlet.signals, settings) as window,
+        upkeep(shown(rows, to_send, settings, window), tally),
         open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
             notices.kept(scribe.note),
             outlet.signals.cutting_off(pool.cut_off),
-            time_window(gate, settings),
         ):
             try:
                 async for result in pool:

@@ -2,18 +2,24 @@
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pool import Send
-from batch_updater.errors import SameFailures, TimeWindowOver, TooManyErrors
+from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import First, Window, kept_within
+from batch_updater.errors import SameFailures, TooManyErrors
 from batch_updater.frs.codes import find_code
 from batch_updater.models import Outcome, Result, Task
-from batch_updater.report.progress import Progress, format_duration
+from batch_updater.report.durations import format_duration
+from batch_updater.report.forecast import Forecast
+from batch_updater.report.progress import Progress, ProgressMode, make_progress
 from batch_updater.report.summary import Tally
 
 
@@ -33,6 +39,29 @@ async def _keep_shown(progress: Progress, tally: Tally) -> None:
     while True:
         await asyncio.sleep(progress.interval)
         progress.show(tally)
+
+
+def shown(
+    total: int, to_send: int, settings: Settings, window: First, *, page: int = 1
+) -> Progress:
+    """
+    Return what shows a run's progress.
+
+    Args:
+        total: rows that will have an outcome.
+        to_send: those of them that take a request.
+        page: how many of them one request brings.
+    """
+
+    def left() -> float | None:
+        end = window()
+        return end.left if end else None
+
+    cap = settings.rate and settings.rate * page
+    forecast = Forecast(to_send, cap, time.monotonic(), left)
+    return make_progress(
+        ProgressMode(settings.progress), total, time.monotonic, forecast
+    )
 
 
 def stopping_on_errors(send: Send, allowed: int | None, gate: Gate) -> Send:
@@ -85,16 +114,23 @@ def _same_failures(rows: int, last: Result, run_dir: Path) -> SameFailures:
     )
 
 
-@contextmanager
-def time_window(gate: Gate, settings: Settings) -> Iterator[None]:
-    """Close the gate when --max-duration is over; the block is the run."""
+def time_window(
+    signals: Signals, settings: Settings, *, checking: bool = False
+) -> AbstractAsyncContextManager[First]:
+    """
+    Close the gate at the end of the time window; the block is the run.
+
+    Args:
+        checking: --max-duration does not count: checking takes as long as it takes.
+    """
+    window = window_of(settings)
+    if checking:
+        window = replace(window, max_duration=None)
+    return kept_within(window, signals.gate, signals.notices)
+
+
+def window_of(settings: Settings) -> Window:
+    """Return the time window that the settings describe."""
     seconds = settings.max_duration
-    if seconds is None:
-        yield
-        return
-    over = TimeWindowOver(f"--max-duration {format_duration(seconds)} is over")
-    timer = asyncio.get_running_loop().call_later(seconds, gate.close, over)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    named = "" if seconds is None else format_duration(seconds)
+    return Window(max_duration=seconds, stop_at=settings.stop_at, named=named)

@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import errno
 import io
 import json
 import sys
@@ -9,16 +10,27 @@ from collections.abc import Sequence
 
 from batch_updater.cli.log import log_bug, log_error, logging_to_stderr
 from batch_updater.cli.parser import make_parser
+from batch_updater.cli.stopping import signal_of, stopped_by_signals
+from batch_updater.cli.streams import unfailing_streams
 from batch_updater.errors import BatchUpdaterError, RunStopped
+
+_RECORDED = frozenset({"run", "resume", "retry", "export"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
     words = list(sys.argv[1:] if argv is None else argv)
     _print_everything()
-    arguments = make_parser(words[0] if words else "").parse_args(words)
-    with logging_to_stderr(arguments):
-        return _run(arguments)
+    with unfailing_streams() as out:
+        arguments = make_parser(words[0] if words else "").parse_args(words)
+        with logging_to_stderr(arguments):
+            code = _run(arguments)
+            out.flush()
+            if out.trouble and out.trouble.errno != errno.EPIPE:
+                log_error(f"stdout cannot be written: {out.trouble.strerror}")
+                # What a run came to is on record; of others, stdout is all there is.
+                return code if words[0] in _RECORDED else code or 2
+    return code
 
 
 def _print_everything() -> None:
@@ -37,19 +49,15 @@ def _spell_out(error: UnicodeError) -> tuple[str, int]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    code = 0
     try:
-        code = arguments.command(arguments)
-        sys.stdout.flush()
+        with stopped_by_signals():
+            code: int = arguments.command(arguments)
     except BatchUpdaterError as error:
         return _report(error, arguments)
-    except KeyboardInterrupt:
-        log_error("stopped by SIGINT")
-        return 130
-    except BrokenPipeError:
-        from batch_updater.cli.show import leave_stdout  # noqa: PLC0415
-
-        leave_stdout()
+    except KeyboardInterrupt as stop:
+        signum = signal_of(stop)
+        log_error(f"stopped by {signum.name}")
+        return 128 + signum
     except Exception:
         log_bug()
         return 7

@@ -31,7 +31,7 @@ from batch_updater.retrying import Retry
 from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
-_NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration"})
+_NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration", "stop-at"})
 
 # What a resume may be told for itself alone: it lifts a guard, and a later resume is
 # guarded again as the run was when it began.

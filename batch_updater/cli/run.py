@@ -75,8 +75,7 @@ def perform(job: Job, *, quiet: bool) -> int:
 
     def announce(survey: Survey, rows: int) -> None:
         found.append((survey, rows))
-        values = job.settings.include_values
-        note_survey(survey, job.settings.rate, rows, values=values)
+        note_survey(survey, job.settings, rows)
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)

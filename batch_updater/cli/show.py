@@ -4,17 +4,24 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from batch_updater.config.options import BY_NAME, OutputMode
-from batch_updater.config.settings import Resolved
+from batch_updater.config.settings import Resolved, Settings
+from batch_updater.delivery.window import End
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.inert import json_line, printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
-from batch_updater.report.progress import format_duration, progress_log
+from batch_updater.report.durations import format_duration, format_end
+from batch_updater.report.forecast import rows_over
+from batch_updater.report.progress import progress_log
 from batch_updater.report.summary import Summary
 from batch_updater.report.text import count_rows, render_summary
+from batch_updater.upkeep import window_of
+
+_LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -24,14 +31,11 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
     """Print a run's summary."""
-    try:
-        if as_json:
-            print_json(summary.as_json())
-        else:
-            print(render_summary(summary), end="")
-        sys.stdout.flush()
-    except BrokenPipeError:  # what the run came to is still its exit code
-        leave_stdout()
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        print(render_summary(summary), end="")
+    sys.stdout.flush()
 
 
 def print_config(resolved: Resolved) -> None:
@@ -40,10 +44,18 @@ def print_config(resolved: Resolved) -> None:
         print(printable(f"{name:<20}{value or '-':<32}  {origin}"))
 
 
-def note_survey(survey: Survey, rate: float | None, rows: int, *, values: bool) -> None:
-    """Tell on stderr what the check found, before anything is sent."""
+def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
+    """
+    Tell on stderr what the check found, before anything is sent.
+
+    Args:
+        rows: how many rows will be sent.
+    """
+    values, rate = settings.include_values, settings.rate
     for line in survey_lines(survey, rate, rows, values=values):
         note(line)
+    if end := window_of(settings).opened()():
+        note(f"window      {describe_window(rows, rate, end)}")
 
 
 def note_face_set(face_set: FaceSet) -> None:
@@ -92,13 +104,31 @@ def survey_lines(
     yield f"estimate    {describe_duration(rows, rate)}"
 
 
-def describe_duration(rows: int, rate: float | None) -> str:
-    """Return how long rows take at a rate in requests a second."""
+def describe_duration(
+    rows: int, rate: float | None, now: datetime | None = None
+) -> str:
+    """
+    Return how long rows take at a rate in requests a second; a long time with its end.
+
+    Args:
+        now: a moment with the zone to tell the end in; None is this machine's.
+    """
     if rate is None:
         return f"{count_rows(rows)}, as fast as the service answers"
     take = "takes" if rows == 1 else "take"
-    time = format_duration(rows / rate)
-    return f"{count_rows(rows)} {take} about {time} at {rate:g} a second"
+    seconds, now = rows / rate, now or datetime.now().astimezone()
+    end = f", until about {format_end(seconds, now)}" if seconds >= _LONG else ""
+    said = f"about {format_duration(seconds)} at {rate:g} a second"
+    return f"{count_rows(rows)} {take} {said}{end}"
+
+
+def describe_window(rows: int, rate: float | None, end: End) -> str:
+    """Return what ends the time window, and whether rows fit into what is left."""
+    if rate is None:
+        return end.limit
+    over = rows_over(rows, rate, end.left)
+    rest = f"no, about {over:,} rows will be left for resume" if over else "yes"
+    return f"{end.limit}; fits: {rest}"
 
 
 def _where(source: str, row_number: int) -> str:
@@ -119,13 +149,3 @@ def wants_json(arguments: argparse.Namespace) -> bool:
     output = BY_NAME["output"]
     said = getattr(arguments, output.attribute, None)
     return (said or os.environ.get(output.variable)) == OutputMode.JSON
-
-
-def leave_stdout() -> None:
-    """
-    Let go of a stdout whose reader has gone.
-
-    The command has ended by then and is recorded; Python would complain once more
-    when it flushes stdout at exit.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from batch_updater.config.moments import parse_stop_at
 from batch_updater.config.option import Option, choice, text
 from batch_updater.config.parsing import (
     parse_count,
@@ -278,6 +279,14 @@ OPTIONS: tuple[Option, ...] = (
         help="stop cleanly after this time",
         parse=parse_duration,
         metavar="TIME",
+    ),
+    Option(
+        name="stop-at",
+        group="safety",
+        help="stop cleanly at this moment: 06:00 by this machine's clock, or a date "
+        "and time such as 2026-11-25T06:00+08:00",
+        parse=parse_stop_at,
+        metavar="WHEN",
     ),
     Option(
         name="run-dir",

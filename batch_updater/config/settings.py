@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ class Settings:
     same_failures: int | None
     max_outage: float | None
     max_duration: float | None
+    stop_at: datetime | None
     run_dir: Path | None
     progress: str
     log_format: LogFormat

@@ -10,7 +10,7 @@ from batch_updater.delivery.notices import Notices
 from batch_updater.errors import CircuitOpen
 from batch_updater.frs.verdicts import Judgement
 from batch_updater.models import Reply, Verdict
-from batch_updater.report.progress import format_duration
+from batch_updater.report.durations import format_duration
 
 _MESSAGE = 200
 _HINT = (

@@ -1,14 +1,13 @@
 """One call to its last reply: retry( circuit( pace( timeout( send )))), whatever it is."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from time import time_ns
 
 from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.circuit import Ticket
+from batch_updater.delivery.clock import Clock
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import Pacer
@@ -21,21 +20,6 @@ from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
 
 Send = Callable[[], Awaitable[Reply]]
 Judge = Callable[[Reply], Judgement]
-
-
-class Clock:
-    """UTC stamps from the loop's clock: a clock that jumps cannot bend them."""
-
-    def __init__(self) -> None:
-        self._offset = time_ns() / 1e9 - self.now()
-
-    def now(self) -> float:
-        """Return the loop's time in seconds."""
-        return asyncio.get_running_loop().time()
-
-    def stamp(self, moment: float) -> float:
-        """Return a moment of the loop as seconds since the epoch."""
-        return moment + self._offset
 
 
 # For codes that are not in the catalogue.
@@ -167,10 +151,10 @@ class Caller:
         try:
             reply = await send()
         finally:
-            latency = self.clock.now() - started
+            latency = self.clock.since(started)
             tries.judgement = judged = judge(reply)
             tries.excused = self.breaker.landed(ticket, tries, reply, judged)
-            tries.note(self.clock.stamp(started), latency, reply)
+            tries.note(started.stamp, latency, reply)
             self.notices.attempt(
                 tries.task, len(tries.attempts), tries.attempts[-1], judged, reply
             )

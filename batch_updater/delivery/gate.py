@@ -1,7 +1,7 @@
 """The gate at the source: open while the run goes on, and the place to wait."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from batch_updater.errors import RunStopped
@@ -25,7 +25,8 @@ class Gate:
 
     Everything that waits for time (pacing, backing off) sleeps here, so closing
     wakes it at once and nothing new is sent. While somebody holds it nothing new is
-    sent either, but the run goes on.
+    sent either, but the run goes on. Whether it is closed is asked before each start,
+    and so is whether it should be: timers are late after a machine has slept.
     """
 
     def __init__(self) -> None:
@@ -33,11 +34,23 @@ class Gate:
         self._closing = Bell()
         self._holders = 0
         self._free = asyncio.Event()
+        self._ask: Callable[[], RunStopped | None] = lambda: None
 
     @property
     def closed(self) -> bool:
-        """Whether the run is draining."""
+        """Whether the run is draining, or has to from now on."""
+        if self.reason is None and (reason := self._ask()):
+            self.close(reason)
         return self.reason is not None
+
+    @contextmanager
+    def asking(self, ask: Callable[[], RunStopped | None]) -> Iterator[None]:
+        """Ask this for a reason to close, before each start in the block."""
+        before, self._ask = self._ask, ask
+        try:
+            yield
+        finally:
+            self._ask = before
 
     def close(self, reason: RunStopped) -> None:
         """Let nothing new through; the first reason stays."""

@@ -132,8 +132,8 @@ class Renewal:
         while True:
             pause = self._retry.backoff(attempt, None, self._chance) if attempt else 0
             await asyncio.sleep(max(self._auth.until_look(), pause, least_pause))
-            if not self._auth.due():
-                continue
+            if self._gate.closed or not self._auth.due():
+                continue  # what is in flight would wait for it, and has its own
             try:
                 async with self._turn:
                     await self._auth.renew()

@@ -9,10 +9,12 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
+from batch_updater.report.forecast import Forecast
 from batch_updater.report.summary import Tally
 
 PLAIN_INTERVAL = 30.0
 BAR_INTERVAL = 0.2
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 progress_log = logging.getLogger("batch_updater.progress")
 """How a command gets on; the command shows it unless it is to be quiet."""
@@ -56,7 +58,14 @@ class BarProgress:
 
     interval = BAR_INTERVAL
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO,
+        clock: Callable[[], float],
+        forecast: Forecast,
+    ) -> None:
+        self._clock, self._forecast = clock, forecast
         width = _width(stream)
         self._bar: tqdm[Any] = tqdm(
             total=total,
@@ -66,12 +75,16 @@ class BarProgress:
             dynamic_ncols=bool(width),
             smoothing=0.1,
             mininterval=0,
+            bar_format=_BAR,
         )
 
     def show(self, tally: Tally) -> None:
         """Redraw the bar."""
+        self._forecast.take(tally, self._clock())
         self._bar.set_postfix_str(
-            f"failed {tally.failed}, throttled {tally.throttled}", refresh=False
+            f"failed {tally.failed}, throttled {tally.throttled}, "
+            f"{self._forecast.tell()}",
+            refresh=False,
         )
         self._bar.update(tally.finished - self._bar.n)
         self._bar.refresh()
@@ -96,23 +109,27 @@ class PlainProgress:
     interval = PLAIN_INTERVAL
 
     def __init__(
-        self, total: int, say: Callable[[str], None], clock: Callable[[], float]
+        self,
+        total: int,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+        forecast: Forecast,
     ) -> None:
         self._total = total
         self._say = say
-        self._clock = clock
+        self._clock, self._forecast = clock, forecast
         self._started = clock()
 
     def show(self, tally: Tally) -> None:
         """Write a line."""
-        elapsed = max(self._clock() - self._started, 1e-9)
-        rate = tally.finished / elapsed
-        left = (self._total - tally.finished) / rate if rate else None
+        now = self._clock()
+        self._forecast.take(tally, now)
+        rate = tally.finished / max(now - self._started, 1e-9)
         self._say(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
             f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
             f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
-            f"ETA {'?' if left is None else format_duration(left)}"
+            f"{self._forecast.tell()}"
         )
 
     def close(self, tally: Tally) -> None:
@@ -121,26 +138,14 @@ class PlainProgress:
 
 
 def make_progress(
-    mode: ProgressMode, total: int, clock: Callable[[], float]
+    mode: ProgressMode, total: int, clock: Callable[[], float], forecast: Forecast
 ) -> Progress:
     """Return what shows progress on stderr; auto draws a bar on a terminal only."""
     stream = sys.stderr
     if mode is ProgressMode.AUTO:
         mode = ProgressMode.BAR if stream.isatty() else ProgressMode.PLAIN
     if mode is ProgressMode.BAR:
-        return BarProgress(total, stream)
+        return BarProgress(total, stream, clock, forecast)
     if mode is ProgressMode.PLAIN:
-        return PlainProgress(total, progress_log.info, clock)
+        return PlainProgress(total, progress_log.info, clock, forecast)
     return NoProgress()
-
-
-def format_duration(seconds: float) -> str:
-    """Return seconds as people say them: 43 s, 12 min 5 s, 2 h 47 min, 3 d 4 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s" if seconds >= 10 or whole == seconds else f"{seconds:.1f} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 2 * 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -53,6 +53,12 @@ class Tally:
         return self.total - self.outcomes[Outcome.UNPROCESSED]
 
     @property
+    def sent(self) -> int:
+        """Rows whose outcome took a request, and so its time."""
+        refused = self.outcomes[Outcome.INVALID] + self.outcomes[Outcome.DUPLICATE]
+        return self.finished - refused
+
+    @property
     def failed(self) -> int:
         """Rows whose attempts are spent or were refused by the service."""
         return self.outcomes[Outcome.FAILED]
@@ -155,7 +161,8 @@ class Summary:
         seconds: time between first start and last answer, sessions added up.
         achieved_rate: attempts started a second (all of them when they took less
             than a second), or None when nothing was sent.
-        busiest_second: most attempts that started in any sliding second.
+        busiest_second: most attempts of a session that started in any sliding
+            second.
         latency: p50, p95 and p99 in seconds.
         note: what could not be made, or is not whole, or empty.
         file: what an export made, or empty.
@@ -208,11 +215,12 @@ class SummaryBuilder:
         self._errors: Counter[tuple[str, Outcome]] = Counter()
         self._first: dict[tuple[str, Outcome], Result] = {}
         self._latency = Quantiles()
-        self._busiest = BusiestSecond()
         self._sessions: list[_Session] = []
 
     def new_session(self) -> None:
         """Start a new stretch of time: the run was stopped in between."""
+        if self._sessions:
+            self._sessions[-1].busiest.most()  # and lets go of what it kept for that
         self._sessions.append(_Session())
 
     def add_attempts(self, result: Result) -> None:
@@ -224,7 +232,6 @@ class SummaryBuilder:
         self.tally.attempts += 1
         self.tally.throttled += attempt.status == 429
         self._latency.add(attempt.latency)
-        self._busiest.add(attempt.started_at)
         if not self._sessions:
             self.new_session()
         self._sessions[-1].add(attempt)
@@ -262,7 +269,7 @@ class SummaryBuilder:
             "throttled": self.tally.throttled,
             "ambiguous": self._ambiguous,
             "achieved_rate": _rate_of(sessions),
-            "busiest_second": self._busiest.most(),
+            "busiest_second": max((s.busiest.most() for s in sessions), default=0),
             "latency": {f"p{q}": self._latency.at(q / 100) for q in (50, 95, 99)},
             "seconds": sum(s.last_end - s.first_start for s in sessions),
         }
@@ -270,15 +277,22 @@ class SummaryBuilder:
 
 @dataclass(slots=True)
 class _Session:
-    """When the attempts of one session started and ended."""
+    """
+    When the attempts of one session started and ended.
+
+    Each session begins with the wall clock as it is then, which may have been set
+    back since the one before: what they did is never laid on top of each other.
+    """
 
     attempts: int = 0
+    busiest: BusiestSecond = field(default_factory=BusiestSecond)
     first_start: float = math.inf
     last_start: float = -math.inf
     last_end: float = -math.inf
 
     def add(self, attempt: Attempt) -> None:
         self.attempts += 1
+        self.busiest.add(attempt.started_at)
         self.first_start = min(self.first_start, attempt.started_at)
         self.last_start = max(self.last_start, attempt.started_at)
         self.last_end = max(self.last_end, attempt.started_at + attempt.latency)

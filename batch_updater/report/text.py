@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from batch_updater.inert import printable
-from batch_updater.report.progress import format_duration
+from batch_updater.report.durations import format_duration
 from batch_updater.report.summary import ErrorCount, Summary
 
 _MESSAGE = 120

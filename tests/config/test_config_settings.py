@@ -210,6 +210,7 @@ BAD_TEXTS = {
     "same-failures": "0",
     "max-outage": "-1s",
     "max-duration": "1 day",
+    "stop-at": "6 am",
     "to": "faces.xlsx",
     "page": "10001",
     "progress": "dots",

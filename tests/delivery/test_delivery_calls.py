@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from virtual import now, run_virtually
 
 from batch_updater.delivery.breaker import Breaker
-from batch_updater.delivery.calls import Caller, Clock, Tries
+from batch_updater.delivery.calls import Caller, Tries
 from batch_updater.delivery.circuit import Circuit, CircuitRules, State
+from batch_updater.delivery.clock import Clock, Clocks
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import make_pacer
@@ -83,7 +84,7 @@ class House:
             breaker=self.breaker,
             tokens=Tokens(self.gate),
             retry=self.retry,
-            clock=Clock(),
+            clock=Clock(Clocks(awake=asyncio.get_running_loop().time)),
             chance=chance,
         )
 

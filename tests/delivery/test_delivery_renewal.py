@@ -142,6 +142,29 @@ async def test_kept_fresh_until_refused() -> None:
     assert not gate.closed, "the old ones still hold"
 
 
+async def test_a_drain_renews_nothing_in_advance() -> None:
+    """What is in flight would wait for it; so what is due is left while the run drains."""
+    looked = asyncio.Event()
+
+    class Watched(Credentials):
+        def until_look(self) -> float:
+            if gate.closed:
+                looks.append(1)
+            if len(looks) > 2:
+                looked.set()
+            return 0.0
+
+    looks: list[int] = []
+    credentials, gate = Watched(True, True), Gate()
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), Notices())
+    async with renewal.kept_fresh(least_pause=0.0):
+        await renewal.sign_in()
+        gate.close(RunStopped("drained"))
+        credentials.is_due = True
+        await asyncio.wait_for(looked.wait(), 10)
+    assert credentials.asked == 1
+
+
 async def test_nothing_starts_with_old_credentials() -> None:
     """While they are renewed nobody gets a slot, and afterwards everybody does."""
     asked, answered = asyncio.Event(), asyncio.Event()

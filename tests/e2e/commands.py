@@ -54,13 +54,22 @@ class Started:
         self.process.send_signal(signum)
 
     def gone_after(self, signum: int) -> bool:
-        """Send a signal unless the process has ended; return whether it has."""
+        """
+        Send a signal unless the process has ended; return whether it has.
+
+        Not to one that stops at once already: one more would leave its views unmade.
+        """
         try:
             self.process.wait(0.05)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signum)
+            if not self.has_said("stopping at once"):
+                self.process.send_signal(signum)
             return False
         return True
+
+    def has_said(self, words: str) -> bool:
+        """Return whether these words are in its stderr."""
+        return words in self._err.read_text("utf-8")
 
     def has_open(self, name: str) -> bool:
         """Return whether the process has opened a file of this name."""

@@ -53,6 +53,28 @@ def result(
     )
 
 
+def test_sessions_are_not_laid_on_top_of_each_other() -> None:
+    """A clock that was set back before a resume fakes no busier second and no time."""
+    builder = SummaryBuilder()
+    for start in (100.0, 100.2, 99.9):
+        builder.new_session()
+        attempts = [Attempt(start + n / 10, 0.05, 200) for n in range(30)]
+        builder.add_attempts(result(Outcome.UPDATED, *attempts))
+    speed = builder.speed()
+    assert speed["busiest_second"] == 10
+    assert speed["attempts"] == 90
+    assert speed["achieved_rate"] == pytest.approx(10)
+    assert speed["seconds"] == pytest.approx(3 * 2.95)
+
+
+def test_rows_that_took_a_request() -> None:
+    """Sent are rows with an outcome that the service gave, not those refused here."""
+    counts = Tally()
+    counts.outcomes.update({Outcome.UPDATED: 5, Outcome.FAILED: 2, Outcome.INVALID: 9})
+    counts.outcomes.update({Outcome.DUPLICATE: 4, Outcome.UNPROCESSED: 3})
+    assert (counts.sent, counts.finished, counts.total) == (7, 20, 23)
+
+
 @MANY
 @given(
     latencies=st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=200),
