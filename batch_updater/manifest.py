@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -15,12 +15,19 @@ from batch_updater.files.formats import Compression
 from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
 from batch_updater.files.journal import replay
 from batch_updater.files.lock import locked
-from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
-from batch_updater.intake.items import Selection
-from batch_updater.intake.rows import Intake
+from batch_updater.intake.rows import Intake, Selection
 from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """What a run is known by, wherever its directory is now: its id and its beginning."""
+
+    run_id: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,8 @@ class Manifest:
         purpose: whether its rows are updates, or faces to read; an export without
             inputs lists the face set.
         parent: the run whose failed rows this one sends again, or empty.
+        parent_run: what that run is known by; an earlier version did not note it.
+        root_run: the run that the first of such retries began with.
         state: `running`, `finished` or `stopped`.
     """
 
@@ -51,7 +60,14 @@ class Manifest:
     face_number: int = 0
     purpose: Purpose = Purpose.UPDATE
     parent: str = ""
+    parent_run: RunKey | None = None
+    root_run: RunKey | None = None
     state: str = "running"
+
+    @property
+    def key(self) -> RunKey:
+        """What the run is known by."""
+        return RunKey(self.run_id, self.created_at)
 
     @property
     def layout(self) -> RowLayout:
@@ -76,6 +92,8 @@ class Manifest:
                 "purpose": self.purpose,
                 "state": self.state,
                 "parent": self.parent,
+                "parent_run": asdict(self.parent_run) if self.parent_run else None,
+                "root_run": asdict(self.root_run) if self.root_run else None,
                 "settings": {k: list(v) for k, v in self.settings.items()},
                 "inputs": [_describe_input(i, self.rows[i.name]) for i in self.inputs],
                 "header": list(self.header),
@@ -109,7 +127,7 @@ def load_manifest(directory: RunDirectory) -> Manifest:
         raise _damaged(directory, f"{error.args[0]!r} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise _damaged(directory, str(error)) from None
-    return manifest if manifest.parent else _with_own_input(manifest, directory)
+    return _with_kept_inputs(manifest, directory)
 
 
 def _without_manifest(directory: RunDirectory) -> RunDirectoryError:
@@ -136,15 +154,29 @@ def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
     )
 
 
-def _with_own_input(manifest: Manifest, directory: RunDirectory) -> Manifest:
-    # The directory may have been moved, and what came by stdin went with it.
+def _with_kept_inputs(manifest: Manifest, directory: RunDirectory) -> Manifest:
     inputs = tuple(
-        replace(source, path=directory.spool.absolute())
-        if source.name == STDIN
+        replace(source, path=_kept_path(source, directory))
+        if source.name in {STDIN, MENDED}
         else source
         for source in manifest.inputs
     )
     return replace(manifest, inputs=inputs)
+
+
+def _kept_path(source: Input, directory: RunDirectory) -> Path:
+    """
+    Return where an input that is kept in a run directory is now.
+
+    The directory may have been moved, alone or with that of the run whose rows are
+    sent again, which stands beside it.
+    """
+    here = directory.path.absolute()
+    beside = here.parent / source.path.parent.name
+    for folder in (here, source.path.parent, beside):
+        if (path := folder / source.path.name).exists():
+            return path
+    return source.path
 
 
 def _read(content: Mapping[str, Any]) -> Manifest:
@@ -164,8 +196,17 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         face_number=_count({"face_number": 0, **content}, "face_number"),
         purpose=Purpose(content.get("purpose", Purpose.UPDATE)),
         parent=_typed(content, "parent", str),
+        parent_run=_run_key(content, "parent_run"),
+        root_run=_run_key(content, "root_run"),
         state=_typed(content, "state", str),
     )
+
+
+def _run_key(content: Mapping[str, Any], name: str) -> RunKey | None:
+    if content.get(name) is None:
+        return None
+    entry = _typed(content, name, dict)
+    return RunKey(_typed(entry, "run_id", str), _typed(entry, "created_at", str))
 
 
 def _read_input(entry: Mapping[str, Any]) -> Input:
@@ -284,11 +325,6 @@ def rows_with(
         if record.kind == "result":
             rows[record.ordinal(layout)] = record.result().outcome in outcomes
     return rows
-
-
-def failed_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
-    """Return the rows of a run that failed."""
-    return rows_with(directory, layout, frozenset({Outcome.FAILED}))
 
 
 def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.first_rows import FirstRows
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
@@ -30,19 +33,21 @@ from batch_updater.errors import (
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
-from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.frs.protocol import FaceSet
-from batch_updater.intake.items import Selection, make_items
-from batch_updater.intake.rows import Intake
-from batch_updater.intake.survey import Survey, survey
+from batch_updater.intake.items import make_items
+from batch_updater.intake.rows import Intake, Selection
+from batch_updater.intake.survey import Survey, later_rows, survey
 from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import hash_id
+from batch_updater.mapping.duplicates import is_among
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.report.text import count_rows
+from batch_updater.retrying import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
@@ -66,7 +71,7 @@ class Job:
         texts: the settings as they were given, for run.json.
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
-        parent: the run whose failed rows are sent again, or empty.
+        retry: whose failed rows are sent again, and why these.
         changed: settings that a resume was told otherwise, as [before, now].
         purpose: whether rows are updates, or faces to read.
     """
@@ -77,7 +82,7 @@ class Job:
     inputs: tuple[Input, ...]
     pending: Selection | None = None
     resumed: Opened | None = None
-    parent: str = ""
+    retry: Retry | None = None
     changed: Mapping[str, Any] = field(default_factory=dict)
     purpose: Purpose = Purpose.UPDATE
 
@@ -93,7 +98,7 @@ class Job:
             return "resume"
         if self.purpose is Purpose.EXPORT:
             return "export"
-        return "retry" if self.parent else "run"
+        return "retry" if self.retry else "run"
 
     @property
     def session(self) -> Mapping[str, Any]:
@@ -112,18 +117,26 @@ class Ready:
     face_set: FaceSet
     found: Survey
 
+    @property
+    def rows(self) -> int:
+        """How many rows will be sent."""
+        pending = self.job.pending
+        clean = self.found.clean
+        return clean if pending is None else min(clean, int(pending.sum()))
 
-Announce = Callable[[Survey], None]
+
+Announce = Callable[[Survey, int], None]
 
 
 async def execute(
-    job: Job, signals: Signals, announce: Announce = lambda found: None
+    job: Job, signals: Signals, announce: Announce = lambda found, rows: None
 ) -> Summary | None:
     """
     Check every row, update, record, report.
 
     Args:
-        announce: told what the check found before anything is sent.
+        announce: told what the check found, and how many rows will go, before
+            anything is sent.
 
     Returns:
         The summary; when the run was stopped early its `stop` says why. None
@@ -138,7 +151,7 @@ async def execute(
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
-            announce(ready.found)
+            announce(ready.found, ready.rows)
             _refuse_if_asked(ready.found, settings)
             if settings.dry_run:
                 return None
@@ -146,13 +159,14 @@ async def execute(
                 notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
-                pending = None if job.resumed else job.pending
+                selection, retry = _reasons(ready)
                 write_down(
                     run,
                     manifest,
                     job.session,
                     in_flight=settings.concurrency,
-                    selection=pending,
+                    selection=selection,
+                    retry=retry,
                 )
             notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
@@ -213,7 +227,36 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
-    return Ready(job, intake, types, face_set, found)
+    ready = Ready(job, intake, types, face_set, found)
+    return await asyncio.to_thread(_with_later_rows, ready, outlet.signals.notices)
+
+
+def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
+    """Let later rows of a face go along with one that is sent again, in order."""
+    job, retry = ready.job, ready.job.retry
+    if (
+        not retry
+        or job.resumed
+        or job.settings.on_duplicate is not OnDuplicate.IN_ORDER
+    ):
+        return ready
+    later = retry.later
+    if later is None and job.pending is not None:
+        later = later_rows(ready.intake, ready.types, ready.found, job.pending)
+        job = replace(job, pending=job.pending | later)
+    if later is not None and later.any():
+        notices.tell(
+            f"{count_rows(int(later.sum()))} that did not fail will go along: they "
+            "update the same faces later, and their values have to stay the last"
+        )
+    job = replace(job, retry=replace(retry, later=later))
+    return replace(ready, job=job)
+
+
+def _reasons(ready: Ready) -> tuple[Selection | None, Retry | None]:
+    """Return which rows a new run is about, and why; a resumed one has noted it."""
+    job = ready.job
+    return (None, None) if job.resumed else (job.pending, job.retry)
 
 
 def _refuse_other_rows(job: Job, found: Survey) -> None:
@@ -235,10 +278,16 @@ def _refuse_if_asked(found: Survey, settings: Settings) -> None:
 
 
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
+    # A run that goes on has kept it already, and a parent keeps its own.
+    job = ready.job
+    places: dict[str, Path] = {}
+    if not job.resumed and not job.retry:
+        places[STDIN] = directory.spool
+    elif not job.resumed and job.retry and job.retry.asked.edited:
+        places[MENDED] = directory.mended
     inputs = tuple(
-        replace(source, path=directory.keep_spooled(source.path))
-        # One that goes on has kept it already, and a parent keeps its own.
-        if source.name == STDIN and not ready.job.parent and not ready.job.resumed
+        replace(source, path=directory.keep(source.path, places[source.name]))
+        if source.name in places
         else source
         for source in ready.intake.inputs
     )
@@ -258,7 +307,9 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
         face_number=ready.face_set.face_number,
         header=ready.found.header,
         purpose=job.purpose,
-        parent=job.parent,
+        parent=job.retry.parent if job.retry else "",
+        parent_run=job.retry.parent_run if job.retry else None,
+        root_run=job.retry.root_run if job.retry else None,
     )
 
 
@@ -319,5 +370,4 @@ def _pending(ready: Ready) -> Selection:
 def _repeats(ready: Ready) -> Callable[[str], bool] | None:
     if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
         return None
-    repeated = frozenset(ready.found.repeated.tolist())
-    return lambda face_id: hash_id(face_id) in repeated
+    return partial(is_among, ready.found.repeated)

@@ -14,8 +14,9 @@ from batch_updater.files.journal import Journal, select_rows
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.files.versions import FORMAT
-from batch_updater.intake.items import Selection
+from batch_updater.intake.rows import Selection
 from batch_updater.manifest import Manifest, load_manifest
+from batch_updater.retrying import Retry
 from batch_updater.version import __version__
 
 
@@ -97,6 +98,7 @@ def write_down(
     *,
     in_flight: int,
     selection: Selection | None = None,
+    retry: Retry | None = None,
 ) -> None:
     """
     Note a session and what it is about; from here on it can be resumed.
@@ -105,11 +107,14 @@ def write_down(
         session: what the journal says of it: the command, and what differs.
         in_flight: most requests that may have to be recorded when the disk is full.
         selection: the rows that a new run is about; None means all.
+        retry: why it is about them, of a new retry.
     """
     run.journal.keep_room(room_for(in_flight))
     run.journal.note("session", {**session, "version": __version__, "format": FORMAT})
     if selection is not None:
         run.journal.note("selection", {"rows": select_rows(selection)})
+    if retry is not None:
+        run.journal.note("retry", retry.facts())
     # Last: with run.json there, but no selection, a resume would send all rows.
     run.journal.sync()
     manifest.save(run.directory)

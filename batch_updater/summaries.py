@@ -23,11 +23,13 @@ class Told:
     Args:
         file: the file that was made.
         next_command: instead of what the outcomes suggest.
+        otherwise: what to type next when the outcomes suggest nothing.
     """
 
     file: str = ""
     note: str = ""
     next_command: str = ""
+    otherwise: str = ""
 
 
 NOTHING = Told()
@@ -45,7 +47,7 @@ def summarise(
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
     exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
-    next_command = told.next_command or _next_command(directory, manifest, builder)
+    suggested = told.next_command or _next_command(directory, manifest, builder)
     summary = Summary(
         run_dir=str(directory.path),
         face_set_name=settings.face_set or "",
@@ -58,7 +60,7 @@ def summarise(
         note=told.note,
         file=told.file,
         wanted=str(manifest.purpose.wanted),
-        next_command=next_command,
+        next_command=suggested or told.otherwise,
         **builder.speed(),
     )
     directory.write_json("summary.json", summary.as_json())

@@ -71,18 +71,17 @@ def perform(job: Job, *, quiet: bool) -> int:
     job = replace(job, settings=replace(job.settings, progress=progress))
     if job.lists:
         return _perform_listing(job)
-    found: list[Survey] = []
+    found: list[tuple[Survey, int]] = []
 
-    def announce(survey: Survey) -> None:
-        found.append(survey)
-        note_survey(survey, job.settings, _rows_to_send(job, survey))
+    def announce(survey: Survey, rows: int) -> None:
+        found.append((survey, rows))
+        note_survey(survey, job.settings, rows)
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)
     summary = asyncio.run(_with_signals(work, job))
     if summary is None:
-        rows = _rows_to_send(job, found[0])
-        return _conclude_dry_run(found[0], rows, as_json=as_json)
+        return _conclude_dry_run(*found[0], as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
 
@@ -106,12 +105,6 @@ async def _with_signals(work: Callable[[Signals], Awaitable[T]], job: Job) -> T:
     signals = Signals(Gate(), Notices(values=job.settings.include_values))
     with signals.installed():
         return await work(signals)
-
-
-def _rows_to_send(job: Job, survey: Survey) -> int:
-    if job.pending is None:
-        return survey.clean
-    return min(survey.clean, int(job.pending.sum()))
 
 
 def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:

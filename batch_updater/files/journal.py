@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -297,7 +297,7 @@ def replay(path: Path) -> Iterator[Record]:
         RunDirectoryError: a line in the middle is not what we write.
     """
     offset = 0
-    with _open_journal(path) as file:
+    with open_journal(path) as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -305,7 +305,8 @@ def replay(path: Path) -> Iterator[Record]:
             offset += len(line)
 
 
-def _open_journal(path: Path) -> Any:
+def open_journal(path: Path) -> IO[bytes]:
+    """Open a journal for reading; RunDirectoryError when it is not there."""
     try:
         return path.open("rb")
     except OSError as error:
@@ -339,6 +340,12 @@ def _damage(path: Path, number: int) -> RunDirectoryError:
     )
 
 
+def result_at(file: IO[bytes], offset: int) -> Result:
+    """Return the result on the line that starts at an offset, in bytes."""
+    file.seek(offset)
+    return decode_result(orjson.loads(file.readline()))
+
+
 class OutcomeIndex:
     """
     The last result of every row, found by the row's position.
@@ -349,7 +356,7 @@ class OutcomeIndex:
     def __init__(self, path: Path, layout: RowLayout) -> None:
         self._layout = layout
         self._offsets = np.full(layout.total, -1, dtype=np.int64)
-        self._file = _open_journal(path)
+        self._file = open_journal(path)
 
     def note(self, record: Record) -> None:
         """Take a line of the journal; the last line of a row counts."""
@@ -360,8 +367,7 @@ class OutcomeIndex:
         offset = int(self._offsets[ordinal])
         if offset < 0:
             return None
-        self._file.seek(offset)
-        return decode_result(orjson.loads(self._file.readline()))
+        return result_at(self._file, offset)
 
     def close(self) -> None:
         """Let go of the file."""

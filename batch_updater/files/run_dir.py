@@ -21,6 +21,7 @@ from batch_updater.files.private import (
 )
 from batch_updater.files.versions import refuse_newer
 
+MENDED = "mended.csv"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -62,11 +63,17 @@ class RunDirectory:
         return self.path / "stdin"
 
     @property
+    def mended(self) -> Path:
+        """The rows of a retry that were mended by hand, in the order of the input."""
+        return self.path / MENDED
+
+    @property
     def beginnings(self) -> tuple[Path, ...]:
         """What a run makes before run.json, and what it is killed with."""
         return (
             self.journal,
             self.spool,
+            self.mended,
             self.path / RESERVE,
             temporary_name(self.manifest),
         )
@@ -79,12 +86,12 @@ class RunDirectory:
             return False
         return True
 
-    def keep_spooled(self, path: Path) -> Path:
-        """Move what came in on stdin into the directory; return where it is."""
-        if path != self.spool.absolute():
-            move_private(path, self.spool)
-            sync_file(self.spool)
-        return self.spool.absolute()
+    def keep(self, path: Path, place: Path) -> Path:
+        """Move an input into its place in this directory; return where it is."""
+        if path != place.absolute():
+            move_private(path, place)
+            sync_file(place)
+        return place.absolute()
 
     def refuse_begun(self) -> None:
         """Raise RunDirectoryError when a run has begun here; hold its lock."""

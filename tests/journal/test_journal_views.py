@@ -362,9 +362,9 @@ def test_spooled_input_moves_in(tmp_path: Path) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_text("face_id\n")
     directory = create_run_directory(tmp_path / "run")
-    kept = directory.keep_spooled(spooled)
+    kept = directory.keep(spooled, directory.spool)
     assert kept == directory.spool.absolute()
-    assert directory.keep_spooled(kept) == kept
+    assert directory.keep(kept, directory.spool) == kept
     assert kept.read_text() == "face_id\n"
     assert not spooled.exists()
 
