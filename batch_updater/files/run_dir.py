@@ -69,6 +69,7 @@ class RunDirectory:
     def keep_spooled(self, path: Path) -> Path:
         """Move what came in on stdin into the directory; return where it is."""
         if path != self.spool.absolute():
+            self.spool.unlink(missing_ok=True)  # of a run that never began
             move_private(path, self.spool)
             sync_file(self.spool)
         return self.spool.absolute()
@@ -149,6 +150,7 @@ def _make(path: Path) -> RunDirectory:
 def _refuse_occupied(directory: RunDirectory) -> None:
     there = set(directory.path.iterdir())
     never_began = directory.journal in there and there <= {*directory.beginnings}
+    never_began &= not directory.journal.is_symlink()
     if there and not never_began:
         raise RunDirectoryError(
             f"the run directory {directory.path} is not empty",
