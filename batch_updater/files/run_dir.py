@@ -89,6 +89,7 @@ class RunDirectory:
     def keep(self, path: Path, place: Path) -> Path:
         """Move an input into its place in this directory; return where it is."""
         if path != place.absolute():
+            place.unlink(missing_ok=True)  # of a run that never began
             move_private(path, place)
             sync_file(place)
         return place.absolute()
@@ -169,6 +170,7 @@ def _make(path: Path) -> RunDirectory:
 def _refuse_occupied(directory: RunDirectory) -> None:
     there = set(directory.path.iterdir())
     never_began = directory.journal in there and there <= {*directory.beginnings}
+    never_began &= not directory.journal.is_symlink()
     if there and not never_began:
         raise RunDirectoryError(
             f"the run directory {directory.path} is not empty",
