@@ -178,7 +178,7 @@ class Proxy:
         self._listener = Listener()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._entrance: asyncio.Server | None = None
+        self._entrance: socket.socket | None = None
         self._forecast: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -191,7 +191,7 @@ class Proxy:
         """Have another weather from now on, on connections that are open too."""
         was, self.weather = self.weather.port, weather
         if weather.port is not was:
-            await self._turn(weather.port)
+            self._turn(weather.port)
         for connection in self._connections:
             connection.meet(weather.fate(self.chance))
 
@@ -207,42 +207,48 @@ class Proxy:
                 await self.change(weather)
                 await self.sleep(seconds)
 
-    async def _turn(self, port: Port) -> None:
+    def _turn(self, port: Port) -> None:
         self._shut()
         for connection in self._connections:
             if port is not Port.OPEN:
                 connection.reset()
         if port is Port.OPEN:
-            await self._open()
+            self._open()
         elif port is Port.FULL:
             self._listener.fill()
 
-    async def _open(self) -> None:
-        listening = self._listener.listen(_BACKLOG)
-        self._entrance = await asyncio.start_server(
-            self._welcome, sock=listening, backlog=_BACKLOG
-        )
+    def _open(self) -> None:
+        # Not asyncio's server: it drops what it accepts while it is being closed.
+        self._entrance = self._listener.listen(_BACKLOG)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._entrance, self._welcome, self._entrance)
 
     def _shut(self) -> None:
         if self._entrance:
-            self._entrance.close()
+            asyncio.get_running_loop().remove_reader(self._entrance)
             self._entrance = None
         self._listener.shut()
 
-    def _welcome(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def _welcome(self, entrance: socket.socket) -> None:
+        try:
+            client, _ = entrance.accept()
+        except OSError:
+            return  # it has left again
+        client.setblocking(False)
         self.account.connections += 1
-        task = asyncio.create_task(self._connect((reader, writer)))
+        task = asyncio.create_task(self._connect(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, near: Stream) -> None:
+    async def _connect(self, client: socket.socket) -> None:
+        near = await asyncio.open_connection(sock=client)
         try:
             far = await asyncio.open_connection(_HOST, self._server_port)
-        except OSError:
+        except BaseException as error:
             near[1].close()
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         connection = Connection(near, far, self)
         connection.meet(self.weather.fate(self.chance))
         self._connections.add(connection)
@@ -260,7 +266,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open the port."""
-        await self._open()
+        self._open()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -268,6 +274,7 @@ class Proxy:
         for task in (self._forecast, self._watcher):
             await _end(task)
         self._shut()
+        await asyncio.sleep(0)  # what has not begun could not clean up
         for task in tuple(self._tasks):
             await _end(task)
         self._listener.close()

@@ -14,7 +14,7 @@ from chaos.scenarios import EVERY_ACTION, Scenario
 from chaos.suffering import suffering
 from chaos.weather import Kind, Port, Trouble, Weather
 
-EXAMPLES = 12
+EXAMPLES = 8
 ROWS = 60
 
 bytes_passed = st.integers(0, 2500)

@@ -18,10 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         rate=arguments.rate,
         timeout=arguments.timeout,
         concurrency=arguments.concurrency,
+        headroom=arguments.headroom,
     )
     print(
-        f"{plan.rows:,} rows at {plan.rate} a second, about {arguments.minutes:g} "
-        f"minutes; {plan.busy:.0f} of {plan.concurrency} workers are busy on average"
+        f"{plan.rows:,} rows at {plan.rate} a second, {arguments.minutes:g} min; "
+        f"{plan.busy:.0f} of {plan.concurrency} workers are busy on average"
     )
     with tempfile.TemporaryDirectory() as folder:
         found = check(soak(plan, Path(folder)))
@@ -37,4 +38,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=int, default=300, help="requests a second")
     parser.add_argument("--timeout", type=float, default=2.0, help="seconds of one try")
     parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--headroom", default="1%", help="as the command takes it")
     return parser
