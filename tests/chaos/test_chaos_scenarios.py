@@ -5,6 +5,7 @@ from bench import Bench, start_emulator
 
 from chaos.scenarios import SCENARIOS, Scenario
 from chaos.suffering import suffering
+from chaos.weather import Port, Weather, always
 
 # So that many connections are busy at a time.
 LATE = {"latency": 0.05, "jitter": 0.02}
@@ -37,4 +38,18 @@ def test_scenario(
         struck = sufferer.proxy.account.struck.values()
         assert any(struck) == scenario.has_troubles
         assert all(each.fired for each in emulator.faults)
+        sufferer.heal()
+
+
+def test_what_could_not_connect_is_not_ambiguous(bench: Bench) -> None:
+    """A connection that is never made in time is told from an answer that is not."""
+    full = always(Weather(port=Port.FULL))
+    flags = ("--max-attempts", "1", "--rate", "150")
+    scenario = Scenario(forecast=full, rows=40, flags=flags)
+    with suffering(bench, scenario) as sufferer:
+        assert sufferer.run().code in CODES
+        failed = bench.record().view("failed")
+        codes = {row["_error_code"] for row in failed}
+        assert "TRANSPORT.CONNECT" in codes
+        assert codes <= {"TRANSPORT.CONNECT", "TRANSPORT.RESET"}
         sufferer.heal()
