@@ -36,6 +36,8 @@ class Plan:
         rate: requests a second.
         timeout: seconds that one try may take.
         least_used: share of the rate that must be used.
+        most_over: share of the rate by which a second may exceed it: nothing, but
+            on a machine that is busy with other things.
     """
 
     seconds: float
@@ -44,6 +46,7 @@ class Plan:
     concurrency: int = 64
     headroom: str = "1%"
     least_used: float = 0.97
+    most_over: float = 0.0
 
     @property
     def rows(self) -> int:

@@ -1,6 +1,7 @@
 """A short soak with the code of the long one, and what its checks would find."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,9 @@ from soak.plan import ACTIONS, EVERY, Plan
 from soak.samples import Sample, slope, steepest
 from soak.soaking import Soaked, face, soak
 
-
-@pytest.fixture(scope="module")
-def soaked(tmp_path_factory: pytest.TempPathFactory) -> Soaked:
-    """Twenty seconds of everything, at a rate that a shared machine keeps."""
-    plan = Plan(seconds=20, rate=100, timeout=1.0, headroom="2.5%", least_used=0.95)
-    return soak(plan, tmp_path_factory.mktemp("soak"))
+# The other tests keep this machine busy: what a rate really holds is counted in
+# tests/pacing, in tests/integration and by the long form.
+SHORT = Plan(seconds=20, rate=100, timeout=1.0, least_used=0.5, most_over=0.5)
 
 
 def broken(soaked: Soaked) -> set[str]:
@@ -22,27 +20,25 @@ def broken(soaked: Soaked) -> set[str]:
     return {each.what for each in check(soaked) if not each.good}
 
 
-def test_short_soak(soaked: Soaked) -> None:
-    """Memory, files, threads and the rate hold under 1 % of each fault; all is recorded."""
+def test_short_soak(tmp_path: Path) -> None:
+    """All is recorded and nothing grows under 1 % of each fault; each check can fail."""
+    soaked = soak(SHORT, tmp_path)
     assert not [each for each in check(soaked) if not each.good]
-
-
-def test_checks_can_fail(soaked: Soaked) -> None:
-    """Each check finds what it is there for."""
     leak = [
-        Sample(each.at, each.memory + 1000 * n, each.files + n, each.sockets + 99, n)
+        Sample(each.at, each.memory + 9000 * n, each.files + n, each.sockets + 99, n)
         for n, each in enumerate(soaked.samples)
     ]
-    found = broken(replace(soaked, samples=leak))
-    assert {"memory flat", "files flat", "connections bounded"} <= found
-    assert "threads flat" in found
+    grown = {"memory flat", "files flat", "connections bounded", "threads flat"}
+    assert broken(replace(soaked, samples=leak)) == grown
     assert broken(replace(soaked, code=3)) == {"exit code"}
-    witness = {**soaked.witness, "worst_second": 101}
+    witness = {**soaked.witness, "worst_second": 151}
     assert broken(replace(soaked, witness=witness)) == {"rate is a cap"}
     stored = {**soaked.stored, face(17): 18}
     assert broken(replace(soaked, stored=stored)) == {"server and journal agree"}
     fewer = soaked.arrivals[:-1]
     assert broken(replace(soaked, arrivals=fewer)) == {"every attempt is on record"}
+    unused = [3 * at for at in soaked.arrivals]
+    assert broken(replace(soaked, arrivals=unused)) == {"rate is used"}
 
 
 def test_faults_do_not_share_a_request() -> None:
