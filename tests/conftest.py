@@ -1,5 +1,6 @@
 """What every test may use: helper modules by name, and a bench for whole runs."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,24 @@ def frs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
         from huaweicloudsdkfrs import v2
 
         yield v2
+
+
+@pytest.fixture
+def logged() -> Iterator[list[logging.LogRecord]]:
+    """What this package logs from level INFO on while the test runs."""
+    records: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler, log = Kept(), logging.getLogger("batch_updater")
+    log.addHandler(handler)
+    level = log.level
+    log.setLevel(logging.INFO)
+    yield records
+    log.setLevel(level)
+    log.removeHandler(handler)
 
 
 @pytest.fixture

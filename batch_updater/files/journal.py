@@ -355,31 +355,3 @@ def result_at(file: IO[bytes], offset: int) -> Result:
     """Return the result on the line that starts at an offset, in bytes."""
     file.seek(offset)
     return decode_result(orjson.loads(file.readline()))
-
-
-class OutcomeIndex:
-    """
-    The last result of every row, found by the row's position.
-
-    Keeps 8 bytes a row; the results themselves stay in the file.
-    """
-
-    def __init__(self, path: Path, layout: RowLayout) -> None:
-        self._layout = layout
-        self._offsets = np.full(layout.total, -1, dtype=np.int64)
-        self._file = open_journal(path)
-
-    def note(self, record: Record) -> None:
-        """Take a line of the journal; the last line of a row counts."""
-        self._offsets[record.ordinal(self._layout)] = record.offset
-
-    def result(self, ordinal: int) -> Result | None:
-        """Return the last result of a row, or None when it has none."""
-        offset = int(self._offsets[ordinal])
-        if offset < 0:
-            return None
-        return result_at(self._file, offset)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()

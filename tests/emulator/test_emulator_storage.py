@@ -1,6 +1,7 @@
 """The data file: what was stored is found again, and damage is never written over."""
 
 import asyncio
+import logging
 import sqlite3
 import stat
 import sys
@@ -296,9 +297,7 @@ async def test_seeded_before_the_start(tmp_path: Path) -> None:
     assert in_order(read(path)) == [("people", ["a"]), ("others", [])]
 
 
-async def test_unwritable_file(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unwritable_file(tmp_path: Path, logged: list[logging.LogRecord]) -> None:
     """A file that cannot be written is reported, and fails the stop."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -307,8 +306,8 @@ async def test_unwritable_file(
     rmtree(folder)
     emulator.state.add_face_set("people")
     async with asyncio.timeout(10):
-        while not caplog.records:  # noqa: ASYNC110 - a log has no event
+        while not logged:  # noqa: ASYNC110 - a log has no event
             await asyncio.sleep(0.01)
-    assert "cannot be written" in caplog.text
+    assert "cannot be written" in logged[0].getMessage()
     with pytest.raises(DataError, match="cannot be written"):
         await emulator.stop()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.journal import (
     Journal,
-    OutcomeIndex,
     replay,
     select_rows,
     selected_rows,
@@ -26,6 +26,7 @@ from batch_updater.files.lines import (
     format_time,
     parse_time,
 )
+from batch_updater.files.outcome_index import OutcomeIndex
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 
 # A busy machine is no fault of what is tested.
@@ -318,6 +319,21 @@ def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
     assert index.result(0) is None
     assert index.result(1) == row(2, Outcome.UPDATED)
     assert index.result(2) == row(1, Outcome.FAILED, source="c")
+    index.close()
+
+
+def test_a_row_that_may_have_been_applied_twice_says_so(tmp_path: Path) -> None:
+    """Cut off in one session and updated in the next, it is still ambiguous."""
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, new=True) as journal:
+        journal.write(replace(row(1, Outcome.UNPROCESSED), ambiguous=True))
+        journal.write(row(1, Outcome.UPDATED))
+        journal.write(row(2, Outcome.UPDATED))
+    index = OutcomeIndex(path, RowLayout({"a": 2}))
+    for record in replay(path):
+        index.note(record)
+    assert index.result(0) == replace(row(1, Outcome.UPDATED), ambiguous=True)
+    assert index.result(1) == row(2, Outcome.UPDATED)
     index.close()
 
 

@@ -198,7 +198,7 @@ def test_a_bar_shows_failures_and_throttling() -> None:
 )
 def test_auto_draws_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    logged: list[logging.LogRecord],
     mode: ProgressMode,
     terminal: bool,
     kind: type,
@@ -207,10 +207,9 @@ def test_auto_draws_only_on_a_terminal(
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stream)
-    caplog.set_level(logging.INFO, logger="batch_updater.progress")
     progress = make_progress(mode, 10, lambda: 0.0, Forecast(10, lambda: None, 0.0))
     progress.show(tally(1))
     progress.close(tally(2))
     assert type(progress) is kind
     assert bool(stream.getvalue()) is (kind is BarProgress)
-    assert bool(caplog.messages) is (kind is PlainProgress)
+    assert bool(logged) is (kind is PlainProgress)
