@@ -8,7 +8,7 @@ ids is not here: its rows run through the pipeline, and are read instead of upda
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from batch_updater.config.mapping_file import settle
 from batch_updater.delivery.gate import Gate
@@ -21,11 +21,13 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, as_stop, conclude, say_the_end, views_later
+from batch_updater.pipeline import Job, conclude, views_later
 from batch_updater.record import Opened, opened, write_down
+from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Summary, Tally
+from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import faces_of, pages
-from batch_updater.upkeep import shown, time_window, upkeep
+from batch_updater.upkeep import Pace, rate_followed, shown, time_window, upkeep
 from batch_updater.version import __version__
 
 
@@ -44,7 +46,7 @@ async def list_faces(
     Raises:
         BatchUpdaterError: nothing was listed, or the journal cannot be written.
     """
-    settings = job.settings
+    settings, notices = job.settings, signals.notices
     refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the file is there
         async with open_outlet(settings, job.connection, signals) as outlet:
@@ -52,16 +54,17 @@ async def list_faces(
                 face_set = await signals.until_cut_off(outlet.ask_face_set())
             announce(face_set)
             with opened(job.resumed, settings.run_dir, held) as run:
-                signals.notices.run_id = run.directory.run_id
+                notices.run_id = run.directory.run_id
                 manifest = _describe(job, run, face_set)
-                write_down(run, manifest, job.command)
-            signals.notices.mention(f"{job.command} begins, version {__version__}")
-            listing = _Listing(job, run, face_set, outlet.reader())
-            with signals.notices.kept(run.journal.note):
-                await listing.go_on(signals)
-            stop = as_stop(signals.gate.reason)
-            say_the_end(stop, signals.notices, values=settings.include_values)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+                write_down(run, manifest, job.session, in_flight=1)
+            notices.mention(f"{job.command} begins, version {__version__}")
+            scribe = Scribe(run.journal, signals.gate, notices.tell)
+            listing = _Listing(job, run, face_set, outlet.reader(), scribe)
+            async with rate_followed(run.directory.rate, outlet.pacer, notices):
+                with notices.kept(scribe.note):
+                    await listing.go_on(signals, outlet.pacer.cap)
+            stop = scribe.end()
+            say_the_end(stop, notices, values=settings.include_values)
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)
 
@@ -87,15 +90,21 @@ class _Listing:
     run: Opened
     face_set: FaceSet
     reader: Reader
+    scribe: Scribe
 
-    async def go_on(self, signals: Signals) -> None:
+    async def go_on(self, signals: Signals, cap: Pace) -> None:
         """Ask for what is left, within the time window and until a second signal."""
         settings, offset = self.job.settings, self._offset()
         left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
         tally, gate = Tally(self.job.purpose.wanted), signals.gate
+
+        def pace() -> float | None:
+            return settings.page * (cap() or 0.0) or None
+
         async with time_window(signals, settings) as window:
-            progress = shown(left, left, settings, window, page=settings.page)
-            async with upkeep(self.run.journal, progress, tally, gate):
+            mode = ProgressMode(settings.progress)
+            progress = shown(left, left, mode, pace, window)
+            async with self.scribe.syncing(), upkeep(progress, tally):
                 await signals.until_cut_off(self._ask(offset, tally, gate))
 
     async def _ask(self, offset: int, tally: Tally, gate: Gate) -> None:
@@ -104,7 +113,7 @@ class _Listing:
         while not gate.closed and offset < LIST_WINDOW:
             limit = min(settings.page, LIST_WINDOW - offset)
             page = await self.reader.read_page(settings.face_set or "", offset, limit)
-            self.run.journal.write(page)
+            self.scribe.write(page)
             if page.outcome is not Outcome.EXPORTED:
                 _stop_on_lost(page, gate)
                 return

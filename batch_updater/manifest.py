@@ -1,7 +1,8 @@
 """run.json: what a run is about, and which of its rows are still to be sent."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,11 +14,20 @@ from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.formats import Compression
 from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
 from batch_updater.files.journal import replay
-from batch_updater.files.run_dir import FORMAT, RunDirectory
+from batch_updater.files.lock import locked
+from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
-from batch_updater.intake.items import Selection
-from batch_updater.intake.rows import Intake
+from batch_updater.files.versions import FORMAT
+from batch_updater.intake.rows import Intake, Selection
 from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """What a run is known by, wherever its directory is now: its id and its beginning."""
+
+    run_id: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,8 @@ class Manifest:
         purpose: whether its rows are updates, or faces to read; an export without
             inputs lists the face set.
         parent: the run whose failed rows this one sends again, or empty.
+        parent_run: what that run is known by; an earlier version did not note it.
+        root_run: the run that the first of such retries began with.
         state: `running`, `finished` or `stopped`.
     """
 
@@ -48,7 +60,14 @@ class Manifest:
     face_number: int = 0
     purpose: Purpose = Purpose.UPDATE
     parent: str = ""
+    parent_run: RunKey | None = None
+    root_run: RunKey | None = None
     state: str = "running"
+
+    @property
+    def key(self) -> RunKey:
+        """What the run is known by."""
+        return RunKey(self.run_id, self.created_at)
 
     @property
     def layout(self) -> RowLayout:
@@ -73,6 +92,8 @@ class Manifest:
                 "purpose": self.purpose,
                 "state": self.state,
                 "parent": self.parent,
+                "parent_run": asdict(self.parent_run) if self.parent_run else None,
+                "root_run": asdict(self.root_run) if self.root_run else None,
                 "settings": {k: list(v) for k, v in self.settings.items()},
                 "inputs": [_describe_input(i, self.rows[i.name]) for i in self.inputs],
                 "header": list(self.header),
@@ -97,6 +118,8 @@ def _describe_input(source: Input, rows: int) -> dict[str, Any]:
 
 def load_manifest(directory: RunDirectory) -> Manifest:
     """Read run.json; RunDirectoryError when it is none of ours."""
+    if directory.journal.exists() and not directory.manifest.exists():
+        raise _without_manifest(directory)
     content = directory.read_manifest()
     try:
         manifest = _read(content)
@@ -104,7 +127,23 @@ def load_manifest(directory: RunDirectory) -> Manifest:
         raise _damaged(directory, f"{error.args[0]!r} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise _damaged(directory, str(error)) from None
-    return manifest if manifest.parent else _with_own_input(manifest, directory)
+    return _with_kept_inputs(manifest, directory)
+
+
+def _without_manifest(directory: RunDirectory) -> RunDirectoryError:
+    with locked(directory.journal, shared=True):  # or it is only just beginning
+        began = any(record.kind == "result" for record in replay(directory.journal))
+    if began:
+        return RunDirectoryError(
+            f"{directory.path} has lost its run.json",
+            hint="Put it back: the journal alone does not say how its rows were read.",
+        )
+    return RunDirectoryError(
+        f"the run in {directory.path} was killed before it began; nothing was sent",
+        hint="Begin it again, in the same place if you like: "
+        + shlex.join(["batch-updater", "run", "INPUT...", "--run-dir"])
+        + f" {shlex.quote(str(directory.path))}",
+    )
 
 
 def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
@@ -115,15 +154,29 @@ def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
     )
 
 
-def _with_own_input(manifest: Manifest, directory: RunDirectory) -> Manifest:
-    # The directory may have been moved, and what came by stdin went with it.
+def _with_kept_inputs(manifest: Manifest, directory: RunDirectory) -> Manifest:
     inputs = tuple(
-        replace(source, path=directory.spool.absolute())
-        if source.name == STDIN
+        replace(source, path=_kept_path(source, directory))
+        if source.name in {STDIN, MENDED}
         else source
         for source in manifest.inputs
     )
     return replace(manifest, inputs=inputs)
+
+
+def _kept_path(source: Input, directory: RunDirectory) -> Path:
+    """
+    Return where an input that is kept in a run directory is now.
+
+    The directory may have been moved, alone or with that of the run whose rows are
+    sent again, which stands beside it.
+    """
+    here = directory.path.absolute()
+    beside = here.parent / source.path.parent.name
+    for folder in (here, source.path.parent, beside):
+        if (path := folder / source.path.name).exists():
+            return path
+    return source.path
 
 
 def _read(content: Mapping[str, Any]) -> Manifest:
@@ -143,8 +196,17 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         face_number=_count({"face_number": 0, **content}, "face_number"),
         purpose=Purpose(content.get("purpose", Purpose.UPDATE)),
         parent=_typed(content, "parent", str),
+        parent_run=_run_key(content, "parent_run"),
+        root_run=_run_key(content, "root_run"),
         state=_typed(content, "state", str),
     )
+
+
+def _run_key(content: Mapping[str, Any], name: str) -> RunKey | None:
+    if content.get(name) is None:
+        return None
+    entry = _typed(content, name, dict)
+    return RunKey(_typed(entry, "run_id", str), _typed(entry, "created_at", str))
 
 
 def _read_input(entry: Mapping[str, Any]) -> Input:
@@ -211,23 +273,46 @@ def check_unchanged(inputs: Sequence[Input]) -> None:
                 hint="Put the file back where it was, readable for this user.",
             ) from None
         if (size, sha256) != (source.size, source.sha256):
-            how = f"{source.size:,} bytes then, {size:,} now"
-            if size == source.size:
-                how = "its size is the same, its content differs"
             raise InputError(
-                f"{source.path} has changed since the run began ({how})",
+                f"{source.path} has changed since the run began "
+                f"({_how_changed(source, size)})",
                 hint="Row numbers may mean other faces now. Put the file back, or "
                 "start a new run with it.",
             )
 
 
-def read_selection(directory: RunDirectory, total: int) -> Selection:
-    """Return the rows that a run is about: all, unless its journal says which."""
+def _how_changed(source: Input, size: int) -> str:
+    if size == source.size:
+        return "its size is the same, its content differs"
+    how = f"{source.size:,} bytes then, {size:,} now"
+    if size > source.size and fingerprint(source.path, most=source.size) == (
+        source.size,
+        source.sha256,
+    ):
+        return f"{how}: something was appended, all before it is the same"
+    return how
+
+
+def read_selection(directory: RunDirectory, manifest: Manifest) -> Selection:
+    """
+    Return the rows that a run is about: all, unless its journal says which.
+
+    Raises:
+        RunDirectoryError: the journal of a retry does not say which.
+    """
+    total = manifest.layout.total
     for record in replay(directory.journal):
         if record.kind == "selection":
             return record.selection(total)
         if record.kind == "result":
             break
+    if manifest.parent:
+        raise RunDirectoryError(
+            f"{directory.journal} does not say which rows this retry is about: it "
+            "was cut short",
+            hint="Put the journal back as it was, or retry again: "
+            + shlex.join(["batch-updater", "retry", manifest.parent]),
+        )
     return np.ones(total, dtype=np.bool_)
 
 
@@ -242,11 +327,6 @@ def rows_with(
     return rows
 
 
-def failed_rows(directory: RunDirectory, layout: RowLayout) -> Selection:
-    """Return the rows of a run that failed."""
-    return rows_with(directory, layout, frozenset({Outcome.FAILED}))
-
-
 def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     """
     Return the rows of a run that have no final outcome yet.
@@ -257,7 +337,7 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     if manifest.purpose is Purpose.EXPORT:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
-    return read_selection(directory, layout.total) & ~done
+    return read_selection(directory, manifest) & ~done
 
 
 def ended(manifest: Manifest, *, early: bool) -> Manifest:

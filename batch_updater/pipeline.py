@@ -8,9 +8,12 @@ closes the gate at the source, and what is in flight lands.
 
 import asyncio
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,28 +27,31 @@ from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
-    CircuitOpen,
     InputError,
     RunDirectoryError,
-    RunRefused,
     RunStopped,
     ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
-from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.frs.protocol import FaceSet
-from batch_updater.intake.items import Selection, make_items
-from batch_updater.intake.rows import Intake
-from batch_updater.intake.survey import Survey, survey
+from batch_updater.intake.items import make_items
+from batch_updater.intake.rows import Intake, Selection
+from batch_updater.intake.survey import Survey, later_rows, survey
 from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import hash_id
+from batch_updater.mapping.duplicates import is_among
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
+from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
+from batch_updater.report.text import count_rows
+from batch_updater.retrying import Retry
+from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
+    rate_followed,
     shown,
     stop_on_same_failures,
     stopping_on_errors,
@@ -65,7 +71,8 @@ class Job:
         texts: the settings as they were given, for run.json.
         pending: the rows to send; None means all.
         resumed: the run that goes on, or None for a new one.
-        parent: the run whose failed rows are sent again, or empty.
+        retry: whose failed rows are sent again, and why these.
+        changed: settings that a resume was told otherwise, as [before, now].
         purpose: whether rows are updates, or faces to read.
     """
 
@@ -75,7 +82,8 @@ class Job:
     inputs: tuple[Input, ...]
     pending: Selection | None = None
     resumed: Opened | None = None
-    parent: str = ""
+    retry: Retry | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict)
     purpose: Purpose = Purpose.UPDATE
 
     @property
@@ -90,7 +98,13 @@ class Job:
             return "resume"
         if self.purpose is Purpose.EXPORT:
             return "export"
-        return "retry" if self.parent else "run"
+        return "retry" if self.retry else "run"
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the journal says of this session."""
+        changed = {"settings": dict(self.changed)} if self.changed else {}
+        return {"command": self.command, **changed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +117,26 @@ class Ready:
     face_set: FaceSet
     found: Survey
 
+    @property
+    def rows(self) -> int:
+        """How many rows will be sent."""
+        pending = self.job.pending
+        clean = self.found.clean
+        return clean if pending is None else min(clean, int(pending.sum()))
 
-Announce = Callable[[Survey], None]
+
+Announce = Callable[[Survey, int], None]
 
 
 async def execute(
-    job: Job, signals: Signals, announce: Announce = lambda found: None
+    job: Job, signals: Signals, announce: Announce = lambda found, rows: None
 ) -> Summary | None:
     """
     Check every row, update, record, report.
 
     Args:
-        announce: told what the check found before anything is sent.
+        announce: told what the check found, and how many rows will go, before
+            anything is sent.
 
     Returns:
         The summary; when the run was stopped early its `stop` says why. None
@@ -124,25 +146,31 @@ async def execute(
         BatchUpdaterError: nothing was sent (usage, input, or a refusal before
             the first update), or the journal cannot be written.
     """
-    settings = job.settings
+    settings, notices = job.settings, signals.notices
     refuse_past(settings.stop_at)
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
-            announce(ready.found)
+            announce(ready.found, ready.rows)
             _refuse_if_asked(ready.found, settings)
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
-                signals.notices.run_id = run.directory.run_id
+                notices.run_id = run.directory.run_id
                 ready = _keep_spooled(ready, run.directory)
                 manifest = _describe(ready, run)
-                pending = None if job.resumed else job.pending
-                write_down(run, manifest, job.command, pending)
-            signals.notices.mention(f"{job.command} begins, version {__version__}")
+                selection, retry = _reasons(ready)
+                write_down(
+                    run,
+                    manifest,
+                    job.session,
+                    in_flight=settings.concurrency,
+                    selection=selection,
+                    retry=retry,
+                )
+            notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
-            say_the_end(stop, signals.notices, values=settings.include_values)
-            run.journal.note("end", {"stop": asdict(stop) if stop else None})
+            say_the_end(stop, notices, values=settings.include_values)
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)
 
@@ -167,6 +195,8 @@ def conclude(
             summary = write_all(directory, manifest, settings, stop)
             totals = {"read": summary.read, **summary.outcomes}
             ended(manifest, early=stop is not None).save(directory, totals)
+    except ViewsFailed as error:
+        raise _with_stop(error, stop) from error.__cause__
     except InputError as error:  # as such it would say that nothing was sent
         raise ViewsFailed(
             f"the input changed while the views were made: {error.message}",
@@ -174,6 +204,13 @@ def conclude(
             + shlex.join(["batch-updater", "results", str(directory.path)]),
         ) from error
     return summary
+
+
+def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
+    if stop is None:
+        return failure
+    said = f"{stop.message}; then {failure.message}"
+    return ViewsFailed(said, hint=stop.hint or failure.hint)
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
@@ -190,7 +227,36 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
-    return Ready(job, intake, types, face_set, found)
+    ready = Ready(job, intake, types, face_set, found)
+    return await asyncio.to_thread(_with_later_rows, ready, outlet.signals.notices)
+
+
+def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
+    """Let later rows of a face go along with one that is sent again, in order."""
+    job, retry = ready.job, ready.job.retry
+    if (
+        not retry
+        or job.resumed
+        or job.settings.on_duplicate is not OnDuplicate.IN_ORDER
+    ):
+        return ready
+    later = retry.later
+    if later is None and job.pending is not None:
+        later = later_rows(ready.intake, ready.types, ready.found, job.pending)
+        job = replace(job, pending=job.pending | later)
+    if later is not None and later.any():
+        notices.tell(
+            f"{count_rows(int(later.sum()))} that did not fail will go along: they "
+            "update the same faces later, and their values have to stay the last"
+        )
+    job = replace(job, retry=replace(retry, later=later))
+    return replace(ready, job=job)
+
+
+def _reasons(ready: Ready) -> tuple[Selection | None, Retry | None]:
+    """Return which rows a new run is about, and why; a resumed one has noted it."""
+    job = ready.job
+    return (None, None) if job.resumed else (job.pending, job.retry)
 
 
 def _refuse_other_rows(job: Job, found: Survey) -> None:
@@ -212,10 +278,16 @@ def _refuse_if_asked(found: Survey, settings: Settings) -> None:
 
 
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
+    # A run that goes on has kept it already, and a parent keeps its own.
+    job = ready.job
+    places: dict[str, Path] = {}
+    if not job.resumed and not job.retry:
+        places[STDIN] = directory.spool
+    elif not job.resumed and job.retry and job.retry.asked.edited:
+        places[MENDED] = directory.mended
     inputs = tuple(
-        replace(source, path=directory.keep_spooled(source.path))
-        # One that goes on has kept it already, and a parent keeps its own.
-        if source.name == STDIN and not ready.job.parent and not ready.job.resumed
+        replace(source, path=directory.keep(source.path, places[source.name]))
+        if source.name in places
         else source
         for source in ready.intake.inputs
     )
@@ -235,38 +307,43 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
         face_number=ready.face_set.face_number,
         header=ready.found.header,
         purpose=job.purpose,
-        parent=job.parent,
+        parent=job.retry.parent if job.retry else "",
+        parent_run=job.retry.parent_run if job.retry else None,
+        root_run=job.retry.root_run if job.retry else None,
     )
 
 
 async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
-    journal, run_dir = run.journal, run.directory.path
     settings, gate = ready.job.settings, outlet.signals.gate
+    notices, run_dir = outlet.signals.notices, run.directory.path
+    scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     first = FirstRows(settings.same_failures)
     send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
-    to_send = min(ready.found.clean, rows)
+    to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
     async with (
         aclosing(read_in_thread(items)) as batches,
+        scribe.syncing(),
         time_window(outlet.signals, settings) as window,
-        upkeep(journal, shown(rows, to_send, settings, window), tally, gate),
+        upkeep(shown(rows, to_send, mode, outlet.pacer.cap, window), tally),
+        rate_followed(run.directory.rate, outlet.pacer, notices),
         open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (
-            outlet.signals.notices.kept(journal.note),
+            notices.kept(scribe.note),
             outlet.signals.cutting_off(pool.cut_off),
         ):
             try:
                 async for result in pool:
-                    journal.write(result)
-                    outlet.signals.notices.row(result)
+                    scribe.write(result)
+                    notices.row(result)
                     tally.add(result)
                     stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
-    return as_stop(gate.reason)
+    return scribe.end()
 
 
 def _allowed(settings: Settings, rows: int) -> int | None:
@@ -293,38 +370,4 @@ def _pending(ready: Ready) -> Selection:
 def _repeats(ready: Ready) -> Callable[[str], bool] | None:
     if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
         return None
-    repeated = frozenset(ready.found.repeated.tolist())
-    return lambda face_id: hash_id(face_id) in repeated
-
-
-# Stops whose message repeats the service's own words.
-_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
-
-
-def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
-    """
-    Tell whoever looks on that a session ends, and why if that is early.
-
-    Args:
-        values: whether the words of a service that refuses may be repeated: it may
-            have read them in the row that it refused first.
-    """
-    if stop is None:
-        notices.mention("the run has ended")
-    elif stop.name in _QUOTING and not values:
-        said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
-        notices.tell(said.rstrip())
-    else:
-        notices.tell(f"the run ends early: {stop.message}")
-
-
-def as_stop(reason: RunStopped | None) -> Stop | None:
-    """Return why a run ended early as its summary tells it."""
-    if reason is None:
-        return None
-    return Stop(
-        name=reason.name,
-        message=reason.message,
-        hint=reason.hint,
-        exit_code=reason.code,
-    )
+    return partial(is_among, ready.found.repeated)

@@ -1,19 +1,23 @@
 """A run goes on record: its directory, its journal, and run.json, in that order."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
+from batch_updater.files.disk import remedy, room_for
 from batch_updater.files.journal import Journal, select_rows
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
-from batch_updater.intake.items import Selection
+from batch_updater.files.versions import FORMAT
+from batch_updater.intake.rows import Selection
 from batch_updater.manifest import Manifest, load_manifest
+from batch_updater.retrying import Retry
 from batch_updater.version import __version__
-from batch_updater.views import naming_trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +50,71 @@ def opened(
         RunDirectoryError: it cannot be written; a new one is taken back.
     """
     if resumed:
-        with naming_trouble(resumed.directory, RunDirectoryError):
+        try:
             yield resumed
+        except (OSError, JournalFailed) as error:
+            path = str(resumed.directory.path)
+            raise RunDirectoryError(
+                f"cannot go on with {path}: {_said(error)}; nothing was sent",
+                hint=f"{_remedy(error)}, then: "
+                + shlex.join(["batch-updater", "resume", path]),
+            ) from error
         return
     directory = create_run_directory(run_dir)
     ours: list[Path] = []
     try:
         journal = held.enter_context(Journal(directory.journal, new=True))
-        ours += [directory.journal, directory.spool]
+        directory.refuse_begun()
+        journal.start_over()
+        ours += directory.beginnings
         yield Opened(directory, journal)
     except BaseException as error:
         directory.discard(ours)
         if isinstance(error, OSError | JournalFailed):
             raise RunDirectoryError(
-                f"cannot begin a run in {directory.path}: {error}; nothing was sent",
-                hint="Make room, or give another place with --run-dir.",
+                f"cannot begin a run in {directory.path}: {_said(error)}; nothing "
+                "was sent",
+                hint=f"{_remedy(error)}, or give another place with --run-dir.",
             ) from error
         raise
 
 
+def _remedy(error: OSError | JournalFailed) -> str:
+    cause = error.__cause__ if isinstance(error, JournalFailed) else error
+    return remedy(cause) if isinstance(cause, OSError) else "Make room"
+
+
+def _said(error: OSError | JournalFailed) -> str:
+    if isinstance(error, JournalFailed):
+        return error.message
+    where = error.filename2 or error.filename
+    return f"{where}: {error.strerror}" if where else str(error.strerror or error)
+
+
 def write_down(
-    run: Opened, manifest: Manifest, command: str, selection: Selection | None = None
+    run: Opened,
+    manifest: Manifest,
+    session: Mapping[str, Any],
+    *,
+    in_flight: int,
+    selection: Selection | None = None,
+    retry: Retry | None = None,
 ) -> None:
     """
     Note a session and what it is about; from here on it can be resumed.
 
     Args:
+        session: what the journal says of it: the command, and what differs.
+        in_flight: most requests that may have to be recorded when the disk is full.
         selection: the rows that a new run is about; None means all.
+        retry: why it is about them, of a new retry.
     """
-    run.journal.note("session", {"command": command, "version": __version__})
+    run.journal.keep_room(room_for(in_flight))
+    run.journal.note("session", {**session, "version": __version__, "format": FORMAT})
     if selection is not None:
         run.journal.note("selection", {"rows": select_rows(selection)})
+    if retry is not None:
+        run.journal.note("retry", retry.facts())
     # Last: with run.json there, but no selection, a resume would send all rows.
     run.journal.sync()
     manifest.save(run.directory)

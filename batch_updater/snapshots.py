@@ -17,6 +17,7 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.snapshot import SnapshotColumns
 from batch_updater.models import Outcome, Purpose, Result
 from batch_updater.report.summary import Stop, Summary
+from batch_updater.reunion import tell_family
 from batch_updater.summaries import Told, export_again, write_listing
 from batch_updater.views import write_views
 
@@ -31,7 +32,8 @@ def write_all(
     whole one. Whoever calls this holds the journal's lock.
     """
     if manifest.purpose is Purpose.UPDATE:
-        return write_views(directory, manifest, settings, stop)
+        told = tell_family(directory, Told()) if manifest.parent else Told()
+        return write_views(directory, manifest, settings, stop, told)
     if manifest.lists:
         return _conclude_listing(directory, manifest, settings, stop)
     told = Told()

@@ -23,11 +23,13 @@ class Told:
     Args:
         file: the file that was made.
         next_command: instead of what the outcomes suggest.
+        otherwise: what to type next when the outcomes suggest nothing.
     """
 
     file: str = ""
     note: str = ""
     next_command: str = ""
+    otherwise: str = ""
 
 
 NOTHING = Told()
@@ -45,20 +47,20 @@ def summarise(
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
     exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
-    next_command = told.next_command or _next_command(directory, manifest, builder)
+    suggested = told.next_command or _next_command(directory, manifest, builder)
     summary = Summary(
         run_dir=str(directory.path),
         face_set_name=settings.face_set or "",
         read=tally.outcomes.total(),
         outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
         errors=tuple(builder.errors(_REMEDIES[manifest.purpose])),
-        rate=settings.rate,
+        rate=builder.highest_rate(settings.rate),
         exit_code=exit_code,
         stop=stop,
         note=told.note,
         file=told.file,
         wanted=str(manifest.purpose.wanted),
-        next_command=next_command,
+        next_command=suggested or told.otherwise,
         **builder.speed(),
     )
     directory.write_json("summary.json", summary.as_json())
@@ -134,6 +136,16 @@ def _next_command(
     return shlex.join(["batch-updater", *words]) if words else ""
 
 
+def add_up(record: Record, builder: SummaryBuilder) -> None:
+    """Take what a line of the journal adds to a summary, but for rows' outcomes."""
+    if record.kind == "session":
+        builder.new_session()
+    elif record.kind == "result":
+        builder.add_attempts(record.result())
+    elif record.kind == "rate":
+        builder.note_rate(record.facts)
+
+
 def write_listing(
     directory: RunDirectory,
     manifest: Manifest,
@@ -150,10 +162,7 @@ def write_listing(
     """
     builder = SummaryBuilder()
     for record in replay(directory.journal):
-        if record.kind == "session":
-            builder.new_session()
-        elif record.kind == "result":
-            builder.add_attempts(record.result())
+        add_up(record, builder)
     outcomes = builder.tally.outcomes
     outcomes[Outcome.EXPORTED] = listed
     outcomes[Outcome.UNPROCESSED] = max(0, manifest.face_number - listed)

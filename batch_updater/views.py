@@ -1,16 +1,13 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
 
 from batch_updater.config.settings import Settings
 from batch_updater.errors import (
@@ -25,11 +22,12 @@ from batch_updater.files.results import (
     Views,
     open_invalid,
     open_views,
+    own_columns,
 )
 from batch_updater.files.run_dir import RunDirectory, temporary_name
-from batch_updater.files.tables import as_json
-from batch_updater.intake.items import Selection, examine
-from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.cells import own_cells
+from batch_updater.intake.items import examine
+from batch_updater.intake.rows import Intake, Rows, Selection
 from batch_updater.intake.survey import Survey
 from batch_updater.manifest import (
     Manifest,
@@ -37,12 +35,12 @@ from batch_updater.manifest import (
     make_intake,
     read_selection,
 )
-from batch_updater.mapping.checks import Checked, cells
+from batch_updater.mapping.checks import Checked
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
 from batch_updater.models import Outcome, Result, RowLayout
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder
-from batch_updater.summaries import NOTHING, Told, summarise
+from batch_updater.summaries import NOTHING, Told, add_up, summarise
 
 
 def write_views(
@@ -63,28 +61,67 @@ def write_views(
         told: what else the summary has to say.
     """
     layout = manifest.layout
-    selection = read_selection(directory, layout.total)
-    note = _input_trouble(directory, manifest)
     builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:
         _take_journal(directory, builder, index)
-        with open_views(
-            directory.path,
-            None if note else manifest.header,
-            parquet=settings.results_format == "parquet",
-            values=settings.include_values,
-        ) as views:
-            writer = _RowWriter(index, selection, settings, builder, views)
-            if note:
-                writer.write_without_input(layout)
-            else:
-                purpose = manifest.purpose
-                for rows in make_intake(settings, manifest.inputs, purpose).rows():
-                    writer.write(rows)
+        known = Known(index, read_selection(directory, manifest))
+        note = write_rows(directory, manifest, settings, known, builder)
     finally:
         index.close()
     told = replace(told, note="; ".join(filter(None, (told.note, note))))
     return summarise(directory, manifest, settings, builder, stop, told)
+
+
+class Outcomes(Protocol):
+    """Knows the last result of each row."""
+
+    def result(self, ordinal: int) -> Result | None:
+        """Return the last result of a row, or None when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    What is known of the rows that views are made of.
+
+    Args:
+        rows: those that the views are about.
+        mended: cells of rows, by position, that stand for the input's own.
+    """
+
+    outcomes: Outcomes
+    rows: Selection
+    mended: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+def write_rows(
+    directory: RunDirectory,
+    manifest: Manifest,
+    settings: Settings,
+    known: Known,
+    builder: SummaryBuilder,
+) -> str:
+    """
+    Write the views of rows, which the builder counts; return what is wrong with them.
+
+    Args:
+        directory: where the views go.
+    """
+    note = _input_trouble(directory, manifest)
+    with open_views(
+        directory.path,
+        None if note else manifest.header,
+        parquet=settings.results_format == "parquet",
+        values=settings.include_values,
+    ) as views:
+        writer = _RowWriter(known, manifest.header, settings, builder, views)
+        if note:
+            writer.write_without_input(manifest.layout)
+        else:
+            intake = make_intake(settings, manifest.inputs, manifest.purpose)
+            for rows in intake.rows():
+                writer.write(rows)
+    return note
 
 
 def _input_trouble(directory: RunDirectory, manifest: Manifest) -> str:
@@ -120,40 +157,42 @@ def _take_journal(
     directory: RunDirectory, builder: SummaryBuilder, index: OutcomeIndex
 ) -> None:
     for record in replay(directory.journal):
-        if record.kind == "session":
-            builder.new_session()
-        elif record.kind == "result":
+        add_up(record, builder)
+        if record.kind == "result":
             index.note(record)
-            builder.add_attempts(record.result())
 
 
 @dataclass(frozen=True, slots=True)
 class _RowWriter:
     """Finds each row's outcome, counts it, and hands it to the views."""
 
-    index: OutcomeIndex
-    selection: Selection
+    known: Known
+    header: tuple[str, ...]
     settings: Settings
     builder: SummaryBuilder
     views: Views
 
     def write(self, rows: Rows) -> None:
         chunk = rows.chunk
-        columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
-        wanted = np.flatnonzero(self.selection[rows.start : rows.stop]).tolist()
+        columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
+        wanted = np.flatnonzero(self.known.rows[rows.start : rows.stop]).tolist()
         for position in wanted:
             face_id = str(columns[rows.columns.face_id][position] or "")
             row_number = chunk.first_row + position
-            result = self.index.result(rows.start + position)
+            result = self.known.outcomes.result(rows.start + position)
             result = result or self._unprocessed(chunk.source, row_number, face_id)
             self.builder.add_row(result)
+            mended = self.known.mended.get(rows.start + position)
+            if mended is not None:
+                self.views.write(result, own_columns(self.header), mended)
+                continue
             own = [column[position] for column in columns]
             self.views.write(result, chunk.header, own)
 
     def write_without_input(self, layout: RowLayout) -> None:
-        for ordinal in np.flatnonzero(self.selection).tolist():
+        for ordinal in np.flatnonzero(self.known.rows).tolist():
             source, row_number = layout.locate(ordinal)
-            result = self.index.result(ordinal)
+            result = self.known.outcomes.result(ordinal)
             result = result or self._unprocessed(source, row_number, "")
             self.builder.add_row(result)
             self.views.write(result, (), ())
@@ -166,32 +205,6 @@ class _RowWriter:
             face_id=face_id,
             outcome=Outcome.UNPROCESSED,
         )
-
-
-def _own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
-    """Return a column's cells as `as_text` wants them: Arrow's objects as JSON."""
-    values = cells(series)
-    dtype = series.dtype
-    if isinstance(dtype, pd.ArrowDtype) and (
-        pa.types.is_struct(dtype.pyarrow_dtype) or pa.types.is_map(dtype.pyarrow_dtype)
-    ):
-        texts = [None if value is None else _object_text(value) for value in values]
-        return np.array(texts, dtype=object)
-    return values
-
-
-def _object_text(value: Any) -> str:
-    """
-    Return a struct or map as the JSON object that means the same to a run.
-
-    A null member is "not given", as the mapping reads it. A map's key that stands
-    twice stays twice, so that it is refused again.
-    """
-    pairs = list(value.items()) if isinstance(value, dict) else value
-    if not all(isinstance(name, str) for name, _ in pairs):
-        return as_json(value)
-    members = [f"{as_json(k)}: {as_json(v)}" for k, v in pairs if v is not None]
-    return "{" + ", ".join(members) + "}"
 
 
 def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:
@@ -225,7 +238,7 @@ def _refuse_target(path: Path, intake: Intake) -> None:
 
 def _write_refused(rows: Rows, checked: Checked, views: Views) -> None:
     chunk = rows.chunk
-    columns = [_own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
+    columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
     for position, problems in sorted(checked.problems.items()):
         face_id = columns[rows.columns.face_id][position]
         row_number = chunk.first_row + position

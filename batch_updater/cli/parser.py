@@ -22,9 +22,9 @@ _USAGE = {
     "run": "%(prog)s INPUT... --face-set NAME [flags]",
     "check": "%(prog)s INPUT... [flags]",
     "resume": "%(prog)s RUN_DIR [flags]",
-    "retry": "%(prog)s RUN_DIR [flags]",
+    "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
-    "results": "%(prog)s RUN_DIR [--row N | --face ID] [flags]",
+    "results": "%(prog)s RUN_DIR [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
 }
 _TITLES = {
@@ -112,8 +112,35 @@ def _add_resume(commands: Any) -> None:
 def _add_retry(commands: Any) -> None:
     command = _command(commands, "retry", "send the failed rows of a run again")
     command.add_argument("run_directory", metavar="RUN_DIR")
+    group = command.add_argument_group("which rows")
+    group.add_argument(
+        "--class",
+        dest="wanted",
+        choices=("transient", "permanent", "all"),
+        default="all",
+        help="of the failed rows, those whose error may pass by itself, or those "
+        "whose error will not (default: all)",
+    )
+    group.add_argument(
+        "--code",
+        dest="codes",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="those with this error code, such as FRS.0403 or TRANSPORT.TIMEOUT; may "
+        "be given more than once",
+    )
+    group.add_argument(
+        "--from",
+        dest="edited",
+        metavar="FILE",
+        help="those in this file: failed.csv, mended in a spreadsheet or editor",
+    )
+    wanted = {"delimiter", "encoding"}
+    others = {option.name for option in OPTIONS if option.name not in wanted}
+    _add_options(command, ("input",), without=others)
     _add_options(command, _RESUMED, without={"face-set"})
-    command.set_defaults(command=_later("rerun", "retry"))
+    command.set_defaults(command=_later("retry", "retry"))
 
 
 def _add_results(commands: Any) -> None:
@@ -125,6 +152,25 @@ def _add_results(commands: Any) -> None:
     command.add_argument("run_directory", metavar="RUN_DIR")
     command.add_argument("--row", type=int, metavar="N", help="the row's number")
     command.add_argument("--face", metavar="ID", help="the face's id")
+    command.add_argument(
+        "others",
+        nargs="*",
+        metavar="DIRECTORY",
+        help="with --family: runs of it that are somewhere else",
+    )
+    command.add_argument(
+        "--family",
+        action="store_true",
+        help="of the run, its retries and theirs together: what became of each row "
+        "in the end",
+    )
+    command.add_argument(
+        "--to",
+        dest="folder",
+        metavar="FOLDER",
+        help="with --family: where its views go (default: family in the first run's "
+        "directory)",
+    )
     _add_options(command, ("output",), without={"run-dir", "progress"})
     command.set_defaults(command=_later("results", "results"))
 

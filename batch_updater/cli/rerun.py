@@ -1,7 +1,8 @@
-"""`resume` and `retry`: go on with a run, or send its failed rows again."""
+"""`resume`: go on with a run; and what `retry` needs of a run for that, too."""
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,35 +11,40 @@ from batch_updater.cli.export import check_target
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_json, print_summary
+from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import OutputMode
+from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
-from batch_updater.errors import UsageError
-from batch_updater.files.journal import Journal, locked
+from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
-from batch_updater.intake.items import Selection
+from batch_updater.intake.rows import Selection
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,
-    failed_rows,
     load_manifest,
     pending_rows,
 )
 from batch_updater.models import Purpose
 from batch_updater.pipeline import Job, conclude
 from batch_updater.record import Opened
+from batch_updater.retrying import Retry
 from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration", "stop-at"})
 
+# What a resume may be told for itself alone: it lifts a guard, and a later resume is
+# guarded again as the run was when it began.
+_FOR_ONCE = frozenset({"same-failures"})
+
 
 def resume(arguments: argparse.Namespace) -> int:
     """Send the rows that have no final outcome yet; all others stay as they are."""
-    directory, manifest, resolved = _load(arguments)
+    directory, manifest, resolved = load(arguments)
     # Held to the end: what is pending stays so until it is sent.
     with Journal(directory.journal) as journal:
+        if "rate" in flags_of(arguments) and directory.forget_rate():
+            note(f"{directory.rate} is removed: --rate is newer")
         pending = None if manifest.lists else pending_rows(directory, manifest)
         if not _is_left(directory, pending):
             note("nothing is left to do; the views are made again")
@@ -48,11 +54,30 @@ def resume(arguments: argparse.Namespace) -> int:
             print_summary(summary, as_json=as_json)
             return summary.exit_code
         job = replace(
-            _job(manifest, resolved, pending),
+            make_job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
-            parent=manifest.parent,
+            retry=_retry_of(manifest),
+            texts=_kept(manifest.settings, resolved.texts),
+            changed=_changed(manifest.settings, flags_of(arguments)),
         )
         return perform(job, quiet=arguments.quiet)
+
+
+def _kept(recorded: Texts, now: Texts) -> Texts:
+    """Return what run.json says from now on: of one session's settings, the first's."""
+    once = _NOT_INHERITED | _FOR_ONCE
+    kept = {name: given for name, given in now.items() if name not in once}
+    return kept | {name: given for name, given in recorded.items() if name in once}
+
+
+def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
+    """Return what flags say otherwise than the run: [before, now], for the journal."""
+    changed = {}
+    for name, given in flags.items():
+        before = recorded.get(name, (BY_NAME[name].default,))
+        if before != given:
+            changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
+    return changed
 
 
 def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:
@@ -66,30 +91,21 @@ def _note_end(directory: RunDirectory, journal: Journal) -> None:
         journal.note("end", {"stop": None})
 
 
-def retry(arguments: argparse.Namespace) -> int:
-    """Send the failed rows again, as a run of its own that names its parent."""
-    # These rows have failed before, so that the first ones fail again says nothing.
-    directory, manifest, resolved = _load(arguments, {"same-failures": ("off",)})
-    if manifest.purpose is Purpose.EXPORT:
-        raise UsageError(
-            f"{directory.path} is an export",
-            hint=f"Its failed rows are read again by: batch-updater resume "
-            f"{directory.path}",
-        )
-    with locked(directory.journal, shared=True):  # a run that goes on may fail more
-        failed = failed_rows(directory, manifest.layout)
-    if not failed.any():
-        note(f"no row of {directory.path} has failed")
-        if resolved.settings.output is OutputMode.JSON:
-            print_json({"read": 0, "exit_code": 0})
-        return 0
-    job = replace(_job(manifest, resolved, failed), parent=str(directory.path))
-    return perform(job, quiet=arguments.quiet)
+def _retry_of(manifest: Manifest) -> Retry | None:
+    if not manifest.parent:
+        return None
+    return Retry(manifest.parent, manifest.parent_run, manifest.root_run)
 
 
-def _load(
+def load(
     arguments: argparse.Namespace, instead: Texts = MappingProxyType({})
 ) -> tuple[RunDirectory, Manifest, Resolved]:
+    """
+    Return a run, and its settings with what the flags say now.
+
+    Args:
+        instead: settings that are not taken from the run.
+    """
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
     recorded = {k: v for k, v in manifest.settings.items() if k not in _NOT_INHERITED}
@@ -103,7 +119,8 @@ def _load(
     return directory, manifest, resolved
 
 
-def _job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
+def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
+    """Return the job of sending these rows of a run's own input."""
     return Job(
         settings=resolved.settings,
         texts=resolved.texts,

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from batch_updater.cli.log import set_log_format
@@ -11,13 +11,20 @@ from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError
-from batch_updater.files.journal import locked
+from batch_updater.family import find_family
 from batch_updater.files.lines import encode_result, format_time
+from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import open_run_directory
 from batch_updater.frs.codes import find_code
 from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
+from batch_updater.reunion import (
+    Chapter,
+    family_folder,
+    tell_story,
+    write_family,
+)
 from batch_updater.snapshots import write_all
 from batch_updater.summaries import read_stop
 from batch_updater.views import (
@@ -28,6 +35,9 @@ from batch_updater.views import (
 
 def results(arguments: argparse.Namespace) -> int:
     """Answer for a row or a face, or write the views; 1 when nothing is recorded."""
+    if arguments.family:
+        return family_results(arguments)
+    _refuse_family_words(arguments)
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
     resolved = resolve(flags_of(arguments), os.environ, recorded=manifest.settings)
@@ -47,11 +57,7 @@ def results(arguments: argparse.Namespace) -> int:
             f"{directory.path} is an export by listing: it has pages, but no rows",
             hint=f"Its faces are in {resolved.settings.to}.",
         )
-    if arguments.row is not None and not _has_row(
-        arguments.row, manifest.rows.values()
-    ):
-        rows = max(manifest.rows.values())
-        raise UsageError(f"--row {arguments.row}: rows go from 1 to {rows:,}")
+    _refuse_no_row(arguments.row, manifest.rows.values())
     found = list(
         find_results(directory, row_number=arguments.row, face_id=arguments.face)
     )
@@ -59,8 +65,52 @@ def results(arguments: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _has_row(row_number: int, counts: Iterable[int]) -> bool:
-    return any(1 <= row_number <= count for count in counts)
+def _refuse_no_row(row_number: int | None, counts: Collection[int]) -> None:
+    if row_number is not None and not any(1 <= row_number <= n for n in counts):
+        raise UsageError(f"--row {row_number}: rows go from 1 to {max(counts):,}")
+
+
+def _refuse_family_words(arguments: argparse.Namespace) -> None:
+    for given, said in (
+        (arguments.others, "more than one directory"),
+        (arguments.folder, "--to"),
+    ):
+        if given:
+            raise UsageError(f"{said} is for --family")
+
+
+def family_results(arguments: argparse.Namespace) -> int:
+    """Do the same for a run with all its retries."""
+    others = [Path(other) for other in arguments.others]
+    family = find_family(Path(arguments.run_directory), others)
+    root = family.root.manifest
+    settings = resolve(flags_of(arguments), os.environ, recorded=root.settings).settings
+    as_json = settings.output is OutputMode.JSON
+    with family.locked():
+        if arguments.row is None and arguments.face is None:
+            folder = Path(arguments.folder) if arguments.folder else None
+            target = family_folder(family, folder)
+            with naming_trouble(target, RunDirectoryError):
+                summary = write_family(family, settings, target)
+            print_summary(summary, as_json=as_json)
+            return 0
+        _refuse_no_row(arguments.row, root.rows.values())
+        found = tell_story(family, row_number=arguments.row, face_id=arguments.face)
+    _show_story(found, as_json=as_json)
+    return 0 if found else 1
+
+
+def _show_story(found: list[Chapter], *, as_json: bool) -> None:
+    if as_json:
+        told = [{"run": c.run, **encode_result(c.result)} for c in found]
+        print_json({"results": told})
+        return
+    if not found:
+        print("no outcome is recorded: it was not sent, or not in this family")
+    for chapter in found:
+        print(printable(f"in {chapter.run}"))
+        for line in _story(chapter.result):
+            print(line)
 
 
 def _show(found: list[Result], *, as_json: bool) -> None:

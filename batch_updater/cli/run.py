@@ -5,12 +5,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
@@ -32,9 +32,15 @@ from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import UsageError
+from batch_updater.errors import InputError, UsageError
 from batch_updater.export import list_faces
-from batch_updater.files.inputs import STDIN, Input, resolve_inputs, spool_stdin
+from batch_updater.files.inputs import (
+    STDIN,
+    Input,
+    cannot_spool,
+    resolve_inputs,
+    spool_stdin,
+)
 from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Job, execute
 from batch_updater.report.text import count_rows
@@ -65,18 +71,17 @@ def perform(job: Job, *, quiet: bool) -> int:
     job = replace(job, settings=replace(job.settings, progress=progress))
     if job.lists:
         return _perform_listing(job)
-    found: list[Survey] = []
+    found: list[tuple[Survey, int]] = []
 
-    def announce(survey: Survey) -> None:
-        found.append(survey)
-        note_survey(survey, job.settings, _rows_to_send(job, survey))
+    def announce(survey: Survey, rows: int) -> None:
+        found.append((survey, rows))
+        note_survey(survey, job.settings, rows)
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)
     summary = asyncio.run(_with_signals(work, job))
     if summary is None:
-        rows = _rows_to_send(job, found[0])
-        return _conclude_dry_run(found[0], rows, as_json=as_json)
+        return _conclude_dry_run(*found[0], as_json=as_json)
     print_summary(summary, as_json=as_json)
     return summary.exit_code
 
@@ -100,12 +105,6 @@ async def _with_signals(work: Callable[[Signals], Awaitable[T]], job: Job) -> T:
     signals = Signals(Gate(), Notices(values=job.settings.include_values))
     with signals.installed():
         return await work(signals)
-
-
-def _rows_to_send(job: Job, survey: Survey) -> int:
-    if job.pending is None:
-        return survey.clean
-    return min(survey.clean, int(job.pending.sum()))
 
 
 def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
@@ -142,8 +141,24 @@ def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, .
     if STDIN not in names:
         yield resolve_inputs(names, resolved.settings.format)
         return
-    with TemporaryDirectory(prefix="batch-updater-") as folder:
-        Path(folder).chmod(0o700)  # what a narrow umask has taken away
-        stdin = Path(folder) / "stdin"
-        spool_stdin(sys.stdin.buffer, stdin)
+    with ExitStack() as held:
+        stdin = held.enter_context(_scratch_folder()) / "stdin"
+        spool_stdin(_open_stdin(), stdin)
         yield resolve_inputs(names, resolved.settings.format, stdin=stdin)
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="batch-updater-")
+    except OSError as error:
+        raise cannot_spool("a scratch folder", error) from error
+    with folder as path:
+        Path(path).chmod(0o700)  # what a narrow umask has taken away
+        yield Path(path)
+
+
+def _open_stdin() -> IO[bytes]:
+    if sys.stdin is None:
+        raise InputError("-: stdin is closed", hint="Pipe the rows in, or name a file.")
+    return sys.stdin.buffer

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from batch_updater.delivery.clock import REAL, Clocks, Jumps
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.errors import JournalFailed, TimeWindowOver, UsageError
+from batch_updater.errors import TimeWindowOver, UsageError
 
 _LOOK = 1.0  # seconds between two looks, at the most
 
@@ -126,10 +126,7 @@ async def _watch(first: First, gate: Gate, jumps: Jumps, notices: Notices) -> No
         end = first()
         await asyncio.sleep(min(_LOOK, max(end.left, 0.0)) if end else _LOOK)
         if jump := jumps.look():
-            try:
-                note_jump(jump, notices)
-            except JournalFailed as failure:
-                gate.close(failure)
+            note_jump(jump, notices)
 
 
 def note_jump(jump: float, notices: Notices) -> None:

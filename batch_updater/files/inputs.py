@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "Input",
     "InputFormat",
     "as_input",
+    "cannot_spool",
     "fingerprint",
     "resolve_inputs",
     "spool_stdin",
@@ -118,17 +120,42 @@ def _refuse_undecodable(path: Path, name: str) -> None:
 
 
 def spool_stdin(stream: IO[bytes], into: Path) -> Path:
-    """Copy stdin to a new file (0600), because the input is read twice."""
-    with os.fdopen(create_private(into), "wb") as target:
-        shutil.copyfileobj(stream, target, 1 << 20)
+    """
+    Copy stdin to a new file (0600), because the input is read twice.
+
+    Raises:
+        InputError: it cannot be read, or there is no room for it.
+    """
+    try:
+        with os.fdopen(create_private(into), "wb") as target:
+            shutil.copyfileobj(stream, target, 1 << 20)
+    except OSError as error:
+        raise cannot_spool(str(into.parent), error) from error
     return into
 
 
-def fingerprint(path: Path, *, name: str = "") -> tuple[int, str]:
-    """Size in bytes and SHA-256 in hex of a file as it is stored."""
+def cannot_spool(folder: str, error: OSError) -> InputError:
+    """What is in the way of keeping what comes in on stdin."""
+    return InputError(
+        f"-: stdin cannot be kept in {folder}: {error.strerror or error}; nothing was "
+        "sent",
+        hint="Make room there, or name another folder in TMPDIR.",
+    )
+
+
+def fingerprint(
+    path: Path, *, name: str = "", most: int | None = None
+) -> tuple[int, str]:
+    """
+    Size in bytes and SHA-256 in hex of a file as it is stored.
+
+    Args:
+        most: look at no more than so many bytes, from the start.
+    """
     size, digest = 0, hashlib.sha256()
+    left = sys.maxsize if most is None else most
     with PlainBytes(path, None, name or str(path)) as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(min(1 << 20, left - size)):
             size += len(block)
             digest.update(block)
     return size, digest.hexdigest()

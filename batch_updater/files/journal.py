@@ -3,54 +3,105 @@ The journal: one JSON object a line, appended the moment a fact is known.
 
 It is the only source of truth of a run; every other file is a view of it. A line
 is one write(), so a killed process loses at most the line it was writing; that
-torn line is cut off when the journal is opened again.
+torn line is cut off when the journal is opened again. So is what a power loss may
+leave at the end: zeros, or anything else without an end of line.
 """
 
 import fcntl
 import operator
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
+from batch_updater.files.disk import DISK, NO_ROOM, RESERVE, Disk, Reserve, remedy
 from batch_updater.files.lines import decode_result, encode_result, format_time
+from batch_updater.files.lock import cannot_open, open_locked
 from batch_updater.files.private import create_private
+from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
 
 _TAIL = 1 << 16
+# A second of results is less; it is the most that a sync may have lost.
+_UNSURE = 4 << 20
 
 
 class Journal:
     """
     An open journal, locked against every other process.
 
-    The lock is the kernel's and ends with the process, however it ends.
+    The lock is the kernel's and ends with the process, however it ends. Once
+    something could not be written or synced, `trouble` says what: nothing more may
+    be sent then, but what was in flight is still taken.
 
     Args:
         new: make it; only a new run does, since a run whose journal is gone would
             send every row again.
+        disk: what writes and syncs.
+
+    Raises:
+        RunDirectoryError: it is in use, or cannot be read and written.
     """
 
-    def __init__(self, path: Path, *, new: bool = False) -> None:
+    def __init__(self, path: Path, *, new: bool = False, disk: Disk = DISK) -> None:
         self._path = path
+        self._disk = disk
+        self._reserve = Reserve(path.with_name(RESERVE), disk)
         if new:
             _create(path)
-        self._fd = _open_locked(path, os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX)
-        self._size = _cut_torn_line(self._fd)
+        self._fd = open_locked(path, os.O_RDWR, fcntl.LOCK_EX)
         self._dirty = False
+        self._written, self._safe = 0, 0  # results; the second is the syncing thread's
+        self.trouble: JournalFailed | None = None
+        try:
+            self._size = self._settled()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def start_over(self) -> None:
+        """
+        Empty what a run left behind that was killed before it sent anything.
+
+        Raises:
+            RunDirectoryError: it did send something.
+        """
+        if any(record.kind == "result" for record in replay(self._path)):
+            raise RunDirectoryError(
+                f"{self._path.parent} is the directory of a run whose run.json is gone",
+                hint="Put run.json back and resume, or give another --run-dir.",
+            )
+        os.fchmod(self._fd, 0o600)
+        os.ftruncate(self._fd, 0)
+        self._size = 0
+
+    def keep_room(self, size: int) -> None:
+        """
+        Hold room on the disk for what may be in flight when it fills up.
+
+        Raises:
+            OSError: there is less room than that.
+        """
+        self._reserve.take(size)
+
+    def give_room_back(self) -> None:
+        """Give back what keep_room held: nothing is in flight any more."""
+        self._reserve.give_back()
 
     def write(self, result: Result) -> None:
         """Append a result; JournalFailed when it cannot be written whole."""
         self._append({"kind": "result", **encode_result(result)})
+        self._written += 1
 
     def note(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Append a fact about the run itself (`session`, `selection`, `end`)."""
@@ -58,40 +109,95 @@ class Journal:
         self._append({"kind": kind, "at": stamp, **facts})
 
     def sync(self) -> None:
-        """Make all that was written survive a power loss."""
+        """
+        Make all that was written survive a power loss.
+
+        Raises:
+            JournalFailed: it may not. That a later sync works says nothing about
+                what this one was to save: the kernel forgets what it could not
+                write.
+        """
         if not self._dirty:
             return
-        self._dirty = False
+        self._dirty, written = False, self._written
         try:
-            os.fdatasync(self._fd)
+            self._disk.sync(self._fd)
         except OSError as error:
-            raise self._failure(error) from error
+            self._gains_room(error)  # on some network disks only this says so
+            said = (
+                f"cannot sync {self._path}: {error.strerror}; outcomes that may not "
+                f"survive a power loss: {written - self._safe:,}"
+            )
+            raise self._failed(error, said) from error
+        self._safe = written
 
     def close(self) -> None:
         """Sync and let go of the lock."""
         try:
             self.sync()
         finally:
+            self._reserve.give_back()
             os.close(self._fd)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         try:
-            written = os.write(self._fd, line)
-            while written < len(line):
-                written += os.write(self._fd, line[written:])
+            self._put(line)
         except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._fd, self._size)  # no half line before a later one
-            raise self._failure(error) from error
-        self._size += len(line)
+            failure = self._cannot_write(error)
+            if not self._gains_room(error):
+                raise failure from error
+            try:
+                self._put(line)
+            except OSError as again:
+                raise self._cannot_write(again) from again
         self._dirty = True
 
-    def _failure(self, error: OSError) -> JournalFailed:
-        return JournalFailed(
-            f"cannot write {self._path}: {error.strerror}",
-            hint=f"Make room, then: batch-updater resume {self._path.parent}",
-        )
+    def _put(self, line: bytes) -> None:
+        # Always at the end of the last whole line: no half one gets between two.
+        written = 0
+        try:
+            while written < len(line):
+                place = self._size + written
+                written += self._disk.write(self._fd, line[written:], place)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(line)
+
+    def _gains_room(self, error: OSError) -> bool:
+        return error.errno in NO_ROOM and self._reserve.give_back()
+
+    def _cannot_write(self, error: OSError) -> JournalFailed:
+        return self._failed(error, f"cannot write {self._path}: {error.strerror}")
+
+    def _failed(self, error: OSError, said: str) -> JournalFailed:
+        again = shlex.join(["batch-updater", "resume", str(self._path.parent)])
+        failure = JournalFailed(said, hint=f"{remedy(error)}, then: {again}")
+        self.trouble = self.trouble or failure
+        return failure
+
+    def _settled(self) -> int:
+        """
+        Cut a torn line; make sure of what is believed; return the size.
+
+        After a sync that failed, the kernel may show lines that never reached the
+        disk and call them clean, so they are written once more.
+        """
+        try:
+            size = _cut_torn_line(self._fd)
+            place = max(0, size - _UNSURE)
+            while block := os.pread(self._fd, _TAIL, place):
+                place += self._disk.write(self._fd, block, place)
+            if size:
+                self._disk.sync(self._fd)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot write {self._path}: {error.strerror}; nothing was sent",
+                hint=f"{remedy(error)}, then try again.",
+            ) from error
+        return size
 
     def __enter__(self) -> Self:
         return self
@@ -105,56 +211,13 @@ class Journal:
         self.close()
 
 
-@contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """
-    Hold a journal's lock without writing to it.
-
-    Args:
-        shared: let others read too; nobody may be writing either way.
-    """
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    fd = _open_locked(path, os.O_RDONLY if shared else os.O_RDWR, how)
-    try:
-        yield
-    finally:
-        os.close(fd)
-
-
 def _create(path: Path) -> None:
     try:
         os.close(create_private(path))
+    except FileExistsError:
+        return  # left by a run that was killed before it began
     except OSError as error:
-        raise _cannot_open(path, error) from None
-
-
-def _open_locked(path: Path, flags: int, how: int) -> int:
-    try:
-        fd = os.open(path, flags | os.O_CLOEXEC)
-    except OSError as error:
-        raise _cannot_open(path, error) from None
-    try:
-        fcntl.flock(fd, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise RunDirectoryError(
-            f"{path.parent} is in use by another process",
-            hint="Wait for it to end, or stop it with Ctrl-C.",
-        ) from None
-    except OSError as error:  # some network file systems have no locks
-        os.close(fd)
-        raise RunDirectoryError(f"cannot lock {path}: {error.strerror}") from None
-    return fd
-
-
-def _cannot_open(path: Path, error: OSError) -> RunDirectoryError:
-    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
-        return RunDirectoryError(
-            f"{path.parent} is no run directory: {path.name}: {error.strerror}",
-            hint="The journal says which rows were sent. Put it back, or start a new "
-            "run: all rows are sent again then.",
-        )
-    return RunDirectoryError(f"cannot open {path}: {error.strerror}")
+        raise cannot_open(path, error) from None
 
 
 def _cut_torn_line(fd: int) -> int:
@@ -245,7 +308,7 @@ def replay(path: Path) -> Iterator[Record]:
         RunDirectoryError: a line in the middle is not what we write.
     """
     offset = 0
-    with _open_journal(path) as file:
+    with open_journal(path) as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -253,11 +316,12 @@ def replay(path: Path) -> Iterator[Record]:
             offset += len(line)
 
 
-def _open_journal(path: Path) -> Any:
+def open_journal(path: Path) -> IO[bytes]:
+    """Open a journal for reading; RunDirectoryError when it is not there."""
     try:
         return path.open("rb")
     except OSError as error:
-        raise _cannot_open(path, error) from None
+        raise cannot_open(path, error) from None
 
 
 def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -269,6 +333,8 @@ def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
         raise _damage(path, number)
     if facts["kind"] == "result" and not facts.keys() >= _RESULT_KEYS:
         raise _damage(path, number)
+    if facts["kind"] == "session":
+        refuse_newer(path, facts.get("format", FORMAT), facts.get("version"))
     return facts
 
 
@@ -276,11 +342,19 @@ _RESULT_KEYS = frozenset({"source", "row_number", "outcome"})
 
 
 def _damage(path: Path, number: int) -> RunDirectoryError:
+    name = shlex.quote(str(path))
     return RunDirectoryError(
         f"{path}, line {number} is damaged",
-        hint="Nothing after that line can be trusted. Keep a copy, cut the file "
-        "before the line, and resume: rows after it are sent again.",
+        hint="Nothing after that line can be trusted. Keep a copy, keep only the "
+        f"lines before it (head -n {number - 1} COPY > {name}), and resume: rows "
+        "after it are sent again.",
     )
+
+
+def result_at(file: IO[bytes], offset: int) -> Result:
+    """Return the result on the line that starts at an offset, in bytes."""
+    file.seek(offset)
+    return decode_result(orjson.loads(file.readline()))
 
 
 class OutcomeIndex:
@@ -293,7 +367,7 @@ class OutcomeIndex:
     def __init__(self, path: Path, layout: RowLayout) -> None:
         self._layout = layout
         self._offsets = np.full(layout.total, -1, dtype=np.int64)
-        self._file = _open_journal(path)
+        self._file = open_journal(path)
 
     def note(self, record: Record) -> None:
         """Take a line of the journal; the last line of a row counts."""
@@ -304,8 +378,7 @@ class OutcomeIndex:
         offset = int(self._offsets[ordinal])
         if offset < 0:
             return None
-        self._file.seek(offset)
-        return decode_result(orjson.loads(self._file.readline()))
+        return result_at(self._file, offset)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,6 +1,7 @@
 """How a result stands on a line of the journal, and back."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,13 +61,19 @@ def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def _check_types(facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
-        if type(value) is not _TYPES.get(name, str):
+    # What is not known was added by a newer version, which says no more with it.
+    for name in facts.keys() & _TYPES:
+        if type(facts[name]) is not _TYPES[name]:
             raise TypeError(name)
 
 
-# Of what is not text in a result.
-_TYPES = {"row_number": int, "http_status": int, "ambiguous": bool, "attempts": list}
+_TYPES: Mapping[str, type] = {
+    **{field.name: str for field in fields(Result)},
+    "row_number": int,
+    "http_status": int,
+    "ambiguous": bool,
+    "attempts": list,
+}
 
 
 def decode_result(facts: Mapping[str, Any]) -> Result:

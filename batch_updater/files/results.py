@@ -125,7 +125,7 @@ class Views:
         self._results = results
         self._open_view = open_view
         self._values = values
-        self._own = [name for name in columns if name not in _OURS]
+        self._own = own_columns(columns)
         self._writers: dict[str, RowWriter] = {}
         self._header: tuple[str, ...] = ()
         self._positions: list[int | None] = []
@@ -166,7 +166,7 @@ class Views:
         self.begin(view)
         if header != self._header:
             self._header = header
-            self._positions = _align(self._own, header)
+            self._positions = align(self._own, header)
         own = ["" if i is None else as_text(cells[i]) for i in self._positions]
         self._writers[view].writerow([*own, *_inert(facts)])
 
@@ -179,7 +179,12 @@ _ADDED_COLUMNS = {
 }
 
 
-def _align(own: Sequence[str], header: Sequence[str]) -> list[int | None]:
+def own_columns(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that are the input's own, without those that we added."""
+    return tuple(name for name in header if name not in _OURS)
+
+
+def align(own: Sequence[str], header: Sequence[str]) -> list[int | None]:
     """Return where each own column stands in a header, namesakes in their order."""
     places: dict[str, list[int]] = {}
     for i, name in enumerate(header):

@@ -13,13 +13,15 @@ from typing import Any
 import orjson
 
 from batch_updater.errors import RunDirectoryError
+from batch_updater.files.disk import RESERVE, discard, sync_directory, sync_file
 from batch_updater.files.private import (
     make_private_folder,
     move_private,
     replace_private,
 )
+from batch_updater.files.versions import refuse_newer
 
-FORMAT = 1
+MENDED = "mended.csv"
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -51,15 +53,53 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def rate(self) -> Path:
+        """Where the rate is changed while the run goes on."""
+        return self.path / "rate"
+
+    @property
     def spool(self) -> Path:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
 
-    def keep_spooled(self, path: Path) -> Path:
-        """Move what came in on stdin into the directory; return where it is."""
-        if path != self.spool.absolute():
-            move_private(path, self.spool)
-        return self.spool.absolute()
+    @property
+    def mended(self) -> Path:
+        """The rows of a retry that were mended by hand, in the order of the input."""
+        return self.path / MENDED
+
+    @property
+    def beginnings(self) -> tuple[Path, ...]:
+        """What a run makes before run.json, and what it is killed with."""
+        return (
+            self.journal,
+            self.spool,
+            self.mended,
+            self.path / RESERVE,
+            temporary_name(self.manifest),
+        )
+
+    def forget_rate(self) -> bool:
+        """Remove what the rate was changed to; return whether there was anything."""
+        try:
+            self.rate.unlink()
+        except OSError:
+            return False
+        return True
+
+    def keep(self, path: Path, place: Path) -> Path:
+        """Move an input into its place in this directory; return where it is."""
+        if path != place.absolute():
+            place.unlink(missing_ok=True)  # of a run that never began
+            move_private(path, place)
+            sync_file(place)
+        return place.absolute()
+
+    def refuse_begun(self) -> None:
+        """Raise RunDirectoryError when a run has begun here; hold its lock."""
+        if self.manifest.exists():
+            raise RunDirectoryError(
+                f"the run directory {self.path} is not empty", hint=_instead_of(self)
+            )
 
     def discard(self, files: Iterable[Path]) -> None:
         """Take back a run that could not begin: these files, and what we made."""
@@ -81,11 +121,10 @@ class RunDirectory:
             ) from None
         except orjson.JSONDecodeError:
             raise RunDirectoryError(f"{self.manifest} is damaged") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RunDirectoryError(
-                f"{self.manifest} has another format than this version's ({FORMAT})",
-                hint="Use the version of batch-updater that made it.",
-            )
+        if not isinstance(manifest, dict):
+            raise RunDirectoryError(f"{self.manifest} is damaged")
+        maker = manifest.get("tool_version")
+        refuse_newer(self.manifest, manifest.get("format"), maker)
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -98,25 +137,45 @@ class RunDirectory:
 
 
 def create_run_directory(asked: Path | None) -> RunDirectory:
-    """Make a new directory: the one asked for, or runs/<UTC>-<short id>."""
+    """
+    Make a new directory: the one asked for, or runs/<UTC>-<short id>.
+
+    One that is there must be empty, or hold only what a run left that was killed
+    before it sent anything.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = asked or Path("runs") / f"{stamp}-{secrets.token_hex(3)}"
     try:
-        made = not path.is_dir()
-        make_private_folder(path)
-        occupied = any(path.iterdir())
-    except OSError as error:
+        directory = _make(path)
+        if not directory.made:
+            _refuse_occupied(directory)
+        path.chmod(0o700)
+    except (OSError, ValueError) as error:
         raise RunDirectoryError(
-            f"cannot make the run directory {path}: {error.strerror}",
+            f"cannot make the run directory {path}: "
+            f"{getattr(error, 'strerror', None) or error}",
             hint="Give another one with --run-dir.",
         ) from None
-    directory = RunDirectory(path, made)
-    if occupied:
-        raise RunDirectoryError(
-            f"the run directory {path} is not empty", hint=_instead_of(directory)
-        )
-    path.chmod(0o700)
     return directory
+
+
+def _make(path: Path) -> RunDirectory:
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    make_private_folder(path)
+    for each in missing:
+        sync_directory(each.parent)
+    return RunDirectory(path, made=bool(missing))
+
+
+def _refuse_occupied(directory: RunDirectory) -> None:
+    there = set(directory.path.iterdir())
+    never_began = directory.journal in there and there <= {*directory.beginnings}
+    never_began &= not directory.journal.is_symlink()
+    if there and not never_began:
+        raise RunDirectoryError(
+            f"the run directory {directory.path} is not empty",
+            hint=_instead_of(directory),
+        )
 
 
 def _instead_of(directory: RunDirectory) -> str:
@@ -150,7 +209,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_directory(path.parent)
     except OSError:
-        with suppress(OSError):
-            temporary.unlink()  # on a full disk it would be in the way
+        discard(temporary)  # on a full disk it would be in the way
         raise

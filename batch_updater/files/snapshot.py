@@ -1,11 +1,11 @@
 """The file that an export makes: whole, or not there."""
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from batch_updater.files.disk import sync_directory, sync_file
 from batch_updater.files.run_dir import temporary_name
 from batch_updater.files.tables import (
     RowWriter,
@@ -35,13 +35,6 @@ def open_snapshot(path: Path, types: Mapping[str, str]) -> Iterator[RowWriter]:
                 rows = csv.writer(file)
                 rows.writerow(types)
                 yield TextRows(rows)
-        _sync(temporary)
+        sync_file(temporary)
         temporary.replace(path)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_directory(path.parent)

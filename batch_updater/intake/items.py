@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from batch_updater.errors import InputError
-from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.rows import Intake, Rows, Selection
 from batch_updater.intake.survey import Survey, duplicate_problem
 from batch_updater.mapping.checks import Checked, Checker
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import Refused
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
-
-Selection = npt.NDArray[np.bool_]
-"""One flag for each row of all inputs: whether this run is about it."""
 
 
 def examine(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_updater.errors import InputError
-from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.rows import Intake, Rows, Selection
 from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import (
@@ -152,19 +152,37 @@ def survey(
     found.repeated = repeated(parts)
     # In order, none of them is refused, and there is nothing to settle.
     if len(found.repeated) and policy is not OnDuplicate.IN_ORDER:
-        found.take_refusals(_settle_duplicates(intake, checker, found, policy))
+        found.take_refusals(_suspects(intake, checker, found).settle(policy))
     return found
 
 
-def _settle_duplicates(
-    intake: Intake, checker: Checker, found: Survey, policy: OnDuplicate
-) -> Refused:
+def later_rows(
+    intake: Intake, types: FieldTypes, found: Survey, chosen: Selection
+) -> Selection:
+    """
+    Return the good rows that update a face after one of the chosen rows does.
+
+    Who sends a chosen row again, in order, has to send these after it: the older
+    value would stand over the newer one otherwise.
+
+    Args:
+        found: what the survey of the same inputs returned.
+        chosen: which rows will be sent; they are not among those returned.
+    """
+    later = np.zeros(len(chosen), dtype=np.bool_)
+    if len(found.repeated) and chosen.any():
+        checker = Checker(types, intake.strict)
+        later[_suspects(intake, checker, found).later(chosen)] = True
+    return later
+
+
+def _suspects(intake: Intake, checker: Checker, found: Survey) -> Suspects:
     suspects = Suspects(found.repeated)
     for rows in intake.rows():
         checked = checker.check(rows.chunk.frame, rows.columns)
         ids, positions = _clean_ids(rows, checked)
         suspects.add(ids, rows.start + positions)
-    return suspects.settle(policy)
+    return suspects
 
 
 def _clean_ids(

@@ -40,6 +40,13 @@ def repeated(parts: list[Hashes]) -> Hashes:
     return np.unique(again)
 
 
+def is_among(hashes: Hashes, face_id: str) -> bool:
+    """Return whether an id's hash stands in a sorted array; 8 bytes an id."""
+    hashed = np.uint64(hash_id(face_id))
+    place = int(np.searchsorted(hashes, hashed))
+    return place < len(hashes) and bool(hashes[place] == hashed)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """
@@ -84,17 +91,34 @@ class Suspects:
 
     def settle(self, policy: OnDuplicate) -> Refused:
         """Return the rows that the policy does not let through."""
-        if not self._ordinals or policy is OnDuplicate.IN_ORDER:
+        if policy is OnDuplicate.IN_ORDER:
             return NO_REFUSALS
+        ordinals, starts = self._by_face()
+        if not len(ordinals):
+            return NO_REFUSALS
+        return _refuse(ordinals, starts, policy)
+
+    def later(self, chosen: npt.NDArray[np.bool_]) -> Ordinals:
+        """Return the rows after a chosen row of their face that are not chosen too."""
+        ordinals, starts = self._by_face()
+        if not len(ordinals):
+            return ordinals
+        taken = chosen[ordinals].astype(np.int64)
+        seen = np.cumsum(taken) - taken  # chosen ones before each, of any face
+        before_face = seen[np.flatnonzero(starts)][np.cumsum(starts) - 1]
+        return np.sort(ordinals[(seen > before_face) & (taken == 0)])
+
+    def _by_face(self) -> tuple[Ordinals, npt.NDArray[np.bool_]]:
+        """Return the ordinals face by face, and where another face begins."""
+        if not self._ordinals:
+            return np.empty(0, np.int64), np.empty(0, np.bool_)
         first = np.concatenate(self._first)
         second = np.concatenate(self._second)
         ordinals = np.concatenate(self._ordinals)
         order = np.lexsort((ordinals, second, first))
         first, second, ordinals = first[order], second[order], ordinals[order]
-        if not len(ordinals):
-            return NO_REFUSALS
-        starts = np.r_[True, (first[1:] != first[:-1]) | (second[1:] != second[:-1])]
-        return _refuse(ordinals, starts, policy)
+        change = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        return ordinals, np.r_[True, change][: len(ordinals)]
 
 
 def _refuse(

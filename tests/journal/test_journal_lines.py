@@ -294,7 +294,7 @@ def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl", new=True)
     journal.write(row(1))
     os.close(journal._fd)
-    with pytest.raises(JournalFailed, match="cannot write"):
+    with pytest.raises(JournalFailed, match="cannot sync"):
         journal.sync()
     with pytest.raises(JournalFailed, match="cannot write"):
         journal.write(row(2))

@@ -342,9 +342,11 @@ def test_manifests_read_back_equal(tmp_path: Path) -> None:
         (None, r"no run directory: run\.json: No such file"),
         (b"", "is damaged"),
         (b'{"format": 1', "is damaged"),
-        (b"[]", "another format"),
-        (b"{}", "another format"),
-        (b'{"format": 2}', "another format"),
+        (b"[]", "is damaged"),
+        (b"{}", "is damaged: its format is None"),
+        (b'{"format": 0}', "is damaged"),
+        (b'{"format": true}', "is damaged"),
+        (b'{"format": 2}', "is in format 2, and this version .* up to 1"),
     ],
 )
 def test_manifests_of_others(tmp_path: Path, content: bytes | None, said: str) -> None:
@@ -360,9 +362,9 @@ def test_spooled_input_moves_in(tmp_path: Path) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_text("face_id\n")
     directory = create_run_directory(tmp_path / "run")
-    kept = directory.keep_spooled(spooled)
+    kept = directory.keep(spooled, directory.spool)
     assert kept == directory.spool.absolute()
-    assert directory.keep_spooled(kept) == kept
+    assert directory.keep(kept, directory.spool) == kept
     assert kept.read_text() == "face_id\n"
     assert not spooled.exists()
 

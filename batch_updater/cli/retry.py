@@ -1,0 +1,142 @@
+"""`retry`: send failed rows again, as they were or as somebody has mended them."""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from batch_updater.cli.rerun import load, make_job
+from batch_updater.cli.run import perform
+from batch_updater.cli.show import note, print_json
+from batch_updater.config.options import OutputMode
+from batch_updater.config.settings import Resolved, resolve
+from batch_updater.edited import Edited, read_edited
+from batch_updater.errors import UsageError
+from batch_updater.files.lock import locked
+from batch_updater.manifest import make_intake
+from batch_updater.mending import Mended, Original, mend
+from batch_updater.models import Purpose
+from batch_updater.pipeline import Job
+from batch_updater.retrying import (
+    Asked,
+    Retry,
+    Wanted,
+    failed_rows,
+    read_noted,
+    refuse_mixed,
+)
+from batch_updater.reunion import still_failed
+
+# How the run read its own input; what was mended is a file of its own.
+_OF_THE_INPUT = frozenset({"format", "delimiter", "encoding", "limit"})
+
+
+def retry(arguments: argparse.Namespace) -> int:
+    """Send failed rows again, as a run of its own that names its parent."""
+    asked = _read_asked(arguments)
+    delimiter, encoding = _take_reading(arguments, asked)
+    # These rows have failed before, so that the first ones fail again says nothing.
+    directory, manifest, resolved = load(arguments, {"same-failures": ("off",)})
+    if manifest.purpose is Purpose.EXPORT:
+        raise UsageError(
+            f"{directory.path} is an export",
+            hint=f"Its failed rows are read again by: batch-updater resume "
+            f"{directory.path}",
+        )
+    with TemporaryDirectory(prefix="batch-updater-") as folder:
+        # A run that goes on may fail more.
+        with locked(directory.journal, shared=True):
+            failed = failed_rows(directory, manifest.layout, asked)
+            if not asked.edited:
+                failed, remark = still_failed(directory, failed)
+                if remark:
+                    note(remark)
+            intake = make_intake(resolved.settings, manifest.inputs)
+            original = Original(directory, manifest, intake, failed)
+            job = _job(original, resolved, asked)
+        if not failed.any():
+            return _leave(arguments, asked, resolved.settings.output)
+        if asked.edited:
+            edited = read_edited(
+                Path(asked.edited),
+                original.columns,
+                delimiter=delimiter,
+                encoding=encoding,
+            )
+            job = _mended_job(job, _mend(original, edited, Path(folder), resolved))
+        return perform(job, quiet=arguments.quiet)
+
+
+def _mend(
+    original: Original, edited: Edited, folder: Path, resolved: Resolved
+) -> Mended:
+    settings = resolved.settings
+    return mend(
+        original,
+        edited,
+        folder,
+        settings.on_duplicate,
+        values=settings.include_values,
+    )
+
+
+def _read_asked(arguments: argparse.Namespace) -> Asked:
+    asked = Asked(
+        Wanted(arguments.wanted), tuple(arguments.codes), arguments.edited or ""
+    )
+    refuse_mixed(asked)
+    return asked
+
+
+def _take_reading(
+    arguments: argparse.Namespace, asked: Asked
+) -> tuple[str | None, str]:
+    """Take away what is said about the edited file: the run's input is read as ever."""
+    said = {"delimiter": arguments.delimiter, "encoding": arguments.encoding}
+    arguments.delimiter = arguments.encoding = None
+    given = {name: (text,) for name, text in said.items() if text is not None}
+    if given and not asked.edited:
+        raise UsageError(
+            f"--{min(given)} is about the file of --from",
+            hint="The run's own input is read as it was before.",
+        )
+    settings = resolve(given, os.environ, recorded={}).settings
+    return settings.delimiter, settings.encoding
+
+
+def _job(original: Original, resolved: Resolved, asked: Asked) -> Job:
+    directory, manifest = original.directory, original.manifest
+    retry = Retry(
+        parent=str(directory.path),
+        parent_run=manifest.key,
+        root_run=manifest.root_run or manifest.key,
+        asked=asked,
+        origin=read_noted(directory, manifest.layout.total).origin,
+    )
+    return replace(make_job(manifest, resolved, original.failed), retry=retry)
+
+
+def _mended_job(job: Job, mended: Mended) -> Job:
+    assert job.retry is not None  # noqa: S101  (_job has made it)
+    texts = {k: v for k, v in job.texts.items() if k not in _OF_THE_INPUT}
+    return replace(
+        job,
+        settings=resolve({}, os.environ, recorded=texts).settings,
+        texts=texts,
+        inputs=(mended.source,),
+        pending=np.ones(len(mended.origin), dtype=np.bool_),
+        retry=replace(job.retry, origin=mended.origin, later=mended.later),
+    )
+
+
+def _leave(arguments: argparse.Namespace, asked: Asked, output: OutputMode) -> int:
+    which = "row" if asked.wanted is Wanted.ALL else f"{asked.wanted} row"
+    said = f"no {which} of {arguments.run_directory} is left that has failed"
+    with_code = f" with {' or '.join(asked.codes)}" if asked.codes else ""
+    note(said + with_code)
+    if output is OutputMode.JSON:
+        print_json({"read": 0, "exit_code": 0})
+    return 0

@@ -1,0 +1,228 @@
+"""What a whole family came to: its views, one row's story, and what to type next."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from batch_updater.config.settings import Settings, resolve
+from batch_updater.errors import InputError, RunDirectoryError
+from batch_updater.family import Family, Member, find_family
+from batch_updater.files.journal import replay
+from batch_updater.files.run_dir import RunDirectory
+from batch_updater.folding import Fold, folded, origin_of, time_of
+from batch_updater.intake.cells import own_texts
+from batch_updater.intake.rows import Selection
+from batch_updater.manifest import check_unchanged, load_manifest, make_intake
+from batch_updater.models import Outcome, Result
+from batch_updater.report.summary import Summary, SummaryBuilder
+from batch_updater.report.text import count_rows
+from batch_updater.retrying import read_noted, root_positions
+from batch_updater.summaries import Told, summarise
+from batch_updater.views import Known, write_rows
+
+# Whose cells stand in a view of their own.
+_SHOWN = (Outcome.FAILED, Outcome.INVALID, Outcome.DUPLICATE, Outcome.UNPROCESSED)
+
+
+def write_family(family: Family, settings: Settings, target: RunDirectory) -> Summary:
+    """
+    Write the views of a whole family; return its summary.
+
+    Whoever calls this holds the locks of all members.
+
+    Args:
+        settings: the root's.
+        target: where they go.
+    """
+    root, builder = family.root.manifest, SummaryBuilder()
+    with folded(family, builder) as fold:
+        mended, trouble = _mended_rows(fold)
+        known = Known(fold, np.ones(root.layout.total, dtype=np.bool_), mended)
+        note = write_rows(target, root, settings, known, builder)
+        told = Told(
+            note="; ".join(filter(None, (*family.missing, *trouble, note))),
+            next_command=_next_command(fold),
+        )
+    return summarise(target, root, settings, builder, None, told)
+
+
+def _next_command(fold: Fold) -> str:
+    if member := fold.to_resume():
+        return shlex.join(["batch-updater", "resume", member.name])
+    if member := fold.to_retry():
+        return shlex.join(["batch-updater", "retry", member.name])
+    return ""
+
+
+def _mended_rows(fold: Fold) -> tuple[Mapping[int, Sequence[str]], list[str]]:
+    """
+    Return the cells of rows that were mended and are not done, and what is gone.
+
+    They are few: somebody has mended them by hand.
+    """
+    cells: dict[int, Sequence[str]] = {}
+    trouble: list[str] = []
+    shown = fold.rows_with(*_SHOWN)
+    for number, member in enumerate(fold.family.members):
+        if read_noted(member.directory, member.manifest.layout.total).origin is None:
+            continue  # it reads the root's own input
+        origin = origin_of(member, fold.family.root)
+        wanted = (shown & (fold.member == number))[origin]
+        try:
+            cells |= dict(_cells_of(member, wanted, origin.tolist()))
+        except InputError as error:
+            trouble.append(f"{error.message}: its rows stand as they were before")
+    return cells, trouble
+
+
+def _cells_of(
+    member: Member, wanted: Selection, origin: Sequence[int]
+) -> Iterator[tuple[int, Sequence[str]]]:
+    if not wanted.any():
+        return
+    manifest = member.manifest
+    check_unchanged(manifest.inputs)
+    settings = resolve({}, {}, recorded=manifest.settings).settings
+    for rows in make_intake(settings, manifest.inputs).rows():
+        positions = np.flatnonzero(wanted[rows.start : rows.stop]).tolist()
+        for position, row in zip(
+            positions, own_texts(rows.chunk.frame, positions), strict=True
+        ):
+            yield origin[rows.start + position], row
+
+
+def tell_family(directory: RunDirectory, told: Told) -> Told:
+    """
+    Return what the summary of a retry says of its whole family.
+
+    Whoever calls this holds the lock of the retry. A family that cannot be told of
+    is no trouble of the retry's own.
+    """
+    try:
+        family = find_family(directory.path)
+        held = load_manifest(directory).key
+        with family.locked(held), folded(family) as fold:
+            said, next_command = _said(fold), _next_command(fold)
+            if not next_command and fold.rows_with(*_SHOWN).any():
+                words = ["batch-updater", "results", str(directory.path), "--family"]
+                next_command = shlex.join(words)
+    except (RunDirectoryError, OSError) as error:
+        said, next_command = f"of the whole family nothing is known: {error}", ""
+    note = "; ".join(filter(None, (told.note, said)))
+    return replace(told, note=note, otherwise=next_command)
+
+
+def _said(fold: Fold) -> str:
+    counts = {outcome: fold.count(outcome) for outcome in Outcome}
+    total = sum(counts.values())
+    told = ", ".join(f"{o} {n:,}" for o, n in counts.items() if n)
+    root = fold.family.root.name
+    return f"with its whole family, from {root} on, {count_rows(total)}: {told}"
+
+
+def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection, str]:
+    """
+    Return the failed rows of a run that are its own matter still, and a remark.
+
+    Of the others, a retry has updated some since; some were mended, and are that
+    retry's to send again: their values from before would stand over the newer ones.
+    """
+    if not failed.any():
+        return failed, ""
+    try:
+        family = find_family(directory.path)
+        if len(family.members) == 1:
+            return failed, ""
+        with family.locked(), folded(family) as fold:
+            rows = root_positions(directory, np.arange(len(failed)), len(failed))
+            elsewhere = np.isin(fold.member, _mended_elsewhere(family, directory))
+            left = failed & ~(fold.rows_with(Outcome.UPDATED) | elsewhere)[rows]
+    except (RunDirectoryError, OSError) as error:
+        said = f"whether a retry has updated some of these rows is not known: {error}"
+        return failed, said
+    done = int(failed.sum() - left.sum())
+    said = f"{count_rows(done)} left out, which a retry has updated or mended since"
+    return left, said if done else ""
+
+
+def _mended_elsewhere(family: Family, directory: RunDirectory) -> list[int]:
+    """Return which members, but for this one, sent rows that were mended for them."""
+    own = load_manifest(directory).key
+    return [
+        number
+        for number, member in enumerate(family.members)
+        if member.manifest.key != own
+        and read_noted(member.directory, member.manifest.layout.total).mended
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A result of a row, and the run that it is from."""
+
+    run: str
+    at: float
+    result: Result
+
+
+def tell_story(
+    family: Family, *, row_number: int | None, face_id: str | None
+) -> list[Chapter]:
+    """
+    Return every result of a row number or a face over a family, oldest first.
+
+    Args:
+        row_number: of the root's inputs.
+    """
+    chapters: list[Chapter] = []
+    for member in family.members:
+        chapters += _chapters(member, family.root, row_number, face_id)
+    return sorted(chapters, key=lambda chapter: chapter.at)
+
+
+def _chapters(
+    member: Member, root: Member, row_number: int | None, face_id: str | None
+) -> Iterator[Chapter]:
+    origin, layout = origin_of(member, root), member.manifest.layout
+    began = 0.0
+    for record in replay(member.directory.journal):
+        if record.kind == "session":
+            began = time_of(record)
+        if record.kind != "result":
+            continue
+        ordinal = int(origin[record.ordinal(layout)])
+        source, number = root.manifest.layout.locate(ordinal)
+        if row_number not in (None, number):
+            continue
+        if face_id is None or record.facts.get("face_id") == face_id:
+            result = record.result()
+            at = result.finished_at or began
+            of_root = replace(result, source=source, row_number=number)
+            yield Chapter(member.name, at, of_root)
+
+
+def family_folder(family: Family, asked: Path | None) -> RunDirectory:
+    """
+    Return the folder for a family's views; made if it is not there.
+
+    Raises:
+        RunDirectoryError: it cannot be made, or holds a run.
+    """
+    directory = RunDirectory(asked or family.root.directory.path / "family")
+    try:
+        directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.path.chmod(0o700)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot make the folder {directory.path}: {error.strerror}",
+            hint="Give another one with --to.",
+        ) from None
+    if directory.journal.exists():
+        raise RunDirectoryError(
+            f"{directory.path} is a run: its own views would be overwritten",
+            hint="Give another folder with --to.",
+        )
+    return directory
