@@ -7,7 +7,7 @@ import pytest
 from bench import FACE_SET, Bench, assert_accounted, fault, make_rows
 from commands import call, usual
 
-ROWS = 200
+ROWS = 300
 
 
 def in_seconds(seconds: int, zone: str = "UTC") -> datetime:
@@ -21,7 +21,7 @@ def test_stop_at(bench: Bench) -> None:
     source = bench.prepare(ROWS)
     # So slow that some are in flight when the moment comes.
     bench.emulator.script([fault("delay", seconds=0.2, times=0)])
-    moment = in_seconds(4, "Asia/Shanghai")
+    moment = in_seconds(7, "Asia/Shanghai")
     flags = ("--rate", "20", "--stop-at", f"{moment:%H:%M:%S}", "--output", "json")
     ended = call(bench, "run", source, *usual(bench), *flags, TZ="Asia/Shanghai")
     arrived = bench.emulator.witness.requests

@@ -30,11 +30,12 @@ def test_a_hangup_is_never_the_second(bench: Bench) -> None:
     assert set(bench.applied.values()) == {1}
 
 
-def block_views(bench: Bench) -> Path:
-    """Let the writing of the first view wait for a reader that never comes."""
-    path = bench.folder / "job" / ".results.csv.new"
+def block_views(bench: Bench, source: str) -> Path:
+    """Let the views wait for an input that never comes; return where the input is kept."""
+    path = bench.folder / source
+    kept = path.rename(path.with_suffix(".kept"))
     os.mkfifo(path)
-    return path
+    return kept
 
 
 def views_begin(bench: Bench) -> bool:
@@ -54,12 +55,13 @@ def test_second_signal_leaves_the_views(
     bench.emulator.script([fault("delay", seconds=0.1, times=0)])
     with started(bench, "run", source, *usual(bench)) as command:
         command.wait_for_results(1)
-        block_views(bench)
+        kept = block_views(bench, source)
         if drained:
             command.send(signum)
         wait_for(lambda: views_begin(bench))
         wait_for(lambda: command.gone_after(signum))
         ended = command.wait()
+    kept.replace(bench.folder / source)
     assert ended.code == code
     assert "Traceback" not in ended.err
     assert "once more" in ended.err
@@ -85,11 +87,11 @@ def test_one_signal_lets_the_views_be_written(bench: Bench) -> None:
     bench.emulator.script([fault("delay", seconds=0.05, times=0)])
     with started(bench, "run", source, *usual(bench)) as command:
         command.wait_for_results(1)
-        view = block_views(bench)
+        block_views(bench, source)
         wait_for(lambda: views_begin(bench))
         command.send(signal.SIGINT)
         wait_for(lambda: command.has_said("once more"))
-        view.read_text()  # the reader that opens the way
+        (bench.folder / source).write_bytes(b"")  # which opens the way
         assert command.wait().code == 0
 
 
