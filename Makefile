@@ -6,7 +6,7 @@ PINNED := $(VENV)/.pinned
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format check test e2e contract bench demo emulator clean
+.PHONY: help install lock format check test e2e contract bench soak demo emulator clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ emulator: $(READY) ## a local FRS on 127.0.0.1:8099
 
 bench: $(READY) ## measure pacing at the server, and check on many rows
 	$(BIN)/python -m benchmarks
+
+soak: $(READY) ## the command for 20 minutes under faults: MINUTES=, RATE=
+	@PYTHONPATH=tests $(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs

@@ -23,10 +23,11 @@ from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
 from batch_updater.pipeline import Job, conclude, views_later
 from batch_updater.record import Opened, opened, write_down
+from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Summary, Tally
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import faces_of, pages
-from batch_updater.upkeep import shown, time_window, upkeep
+from batch_updater.upkeep import Pace, rate_followed, shown, time_window, upkeep
 from batch_updater.version import __version__
 
 
@@ -59,8 +60,9 @@ async def list_faces(
             notices.mention(f"{job.command} begins, version {__version__}")
             scribe = Scribe(run.journal, signals.gate, notices.tell)
             listing = _Listing(job, run, face_set, outlet.reader(), scribe)
-            with notices.kept(scribe.note):
-                await listing.go_on(signals)
+            async with rate_followed(run.directory.rate, outlet.pacer, notices):
+                with notices.kept(scribe.note):
+                    await listing.go_on(signals, outlet.pacer.cap)
             stop = scribe.end()
             say_the_end(stop, notices, values=settings.include_values)
         with signals.leaving(views_later(run.directory)):
@@ -90,13 +92,18 @@ class _Listing:
     reader: Reader
     scribe: Scribe
 
-    async def go_on(self, signals: Signals) -> None:
+    async def go_on(self, signals: Signals, cap: Pace) -> None:
         """Ask for what is left, within the time window and until a second signal."""
         settings, offset = self.job.settings, self._offset()
         left = max(0, min(self.face_set.face_number, LIST_WINDOW) - offset)
         tally, gate = Tally(self.job.purpose.wanted), signals.gate
+
+        def pace() -> float | None:
+            return settings.page * (cap() or 0.0) or None
+
         async with time_window(signals, settings) as window:
-            progress = shown(left, left, settings, window, page=settings.page)
+            mode = ProgressMode(settings.progress)
+            progress = shown(left, left, mode, pace, window)
             async with self.scribe.syncing(), upkeep(progress, tally):
                 await signals.until_cut_off(self._ask(offset, tally, gate))
 

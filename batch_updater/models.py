@@ -126,6 +126,7 @@ class Reply:
         date: the ``Date`` header as it came, or empty.
         kept: values of the headers the caller asked for, in that order; one may
             be a secret, so they are not shown.
+        ratelimit: the X-ratelimit headers as they came, or empty without any.
     """
 
     status: int | None
@@ -137,6 +138,7 @@ class Reply:
     retry_after: float | None = None
     date: str = ""
     kept: tuple[str, ...] = field(default=(), repr=False)
+    ratelimit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,13 @@ async def open_outlet(
 ) -> AsyncIterator[Outlet]:
     """Open the way that the settings describe; one pacer for all that is sent."""
     gate = signals.gate
-    pacer = make_pacer(settings.rate, settings.headroom, gate)
+    pacer = make_pacer(
+        settings.rate,
+        settings.headroom,
+        gate,
+        adaptive=settings.adaptive,
+        notices=signals.notices,
+    )
     async with open_transport(
         concurrency=settings.concurrency,
         patience=settings.timeout,

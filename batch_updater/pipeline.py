@@ -44,12 +44,14 @@ from batch_updater.mapping.duplicates import is_among
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
+from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.report.text import count_rows
 from batch_updater.retrying import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
+    rate_followed,
     shown,
     stop_on_same_failures,
     stopping_on_errors,
@@ -320,12 +322,13 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
     first = FirstRows(settings.same_failures)
     send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
-    to_send = min(ready.found.clean, rows)
+    to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
     async with (
         aclosing(read_in_thread(items)) as batches,
         scribe.syncing(),
         time_window(outlet.signals, settings) as window,
-        upkeep(shown(rows, to_send, settings, window), tally),
+        upkeep(shown(rows, to_send, mode, outlet.pacer.cap, window), tally),
+        rate_followed(run.directory.rate, outlet.pacer, notices),
         open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
     ):
         with (

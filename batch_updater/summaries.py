@@ -54,7 +54,7 @@ def summarise(
         read=tally.outcomes.total(),
         outcomes={str(outcome): tally.outcomes[outcome] for outcome in Outcome},
         errors=tuple(builder.errors(_REMEDIES[manifest.purpose])),
-        rate=settings.rate,
+        rate=builder.highest_rate(settings.rate),
         exit_code=exit_code,
         stop=stop,
         note=told.note,
@@ -136,6 +136,16 @@ def _next_command(
     return shlex.join(["batch-updater", *words]) if words else ""
 
 
+def add_up(record: Record, builder: SummaryBuilder) -> None:
+    """Take what a line of the journal adds to a summary, but for rows' outcomes."""
+    if record.kind == "session":
+        builder.new_session()
+    elif record.kind == "result":
+        builder.add_attempts(record.result())
+    elif record.kind == "rate":
+        builder.note_rate(record.facts)
+
+
 def write_listing(
     directory: RunDirectory,
     manifest: Manifest,
@@ -152,10 +162,7 @@ def write_listing(
     """
     builder = SummaryBuilder()
     for record in replay(directory.journal):
-        if record.kind == "session":
-            builder.new_session()
-        elif record.kind == "result":
-            builder.add_attempts(record.result())
+        add_up(record, builder)
     outcomes = builder.tally.outcomes
     outcomes[Outcome.EXPORTED] = listed
     outcomes[Outcome.UNPROCESSED] = max(0, manifest.face_number - listed)

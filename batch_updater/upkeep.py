@@ -3,24 +3,32 @@
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from batch_updater.config.parsing import parse_rate
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.first_rows import FirstRows
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.pool import Send
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import First, Window, kept_within
 from batch_updater.errors import SameFailures, TooManyErrors
+from batch_updater.files.rate_file import RateFile
 from batch_updater.frs.codes import find_code
 from batch_updater.models import Outcome, Result, Task
 from batch_updater.report.durations import format_duration
 from batch_updater.report.forecast import Forecast
 from batch_updater.report.progress import Progress, ProgressMode, make_progress
-from batch_updater.report.summary import Tally
+from batch_updater.report.summary import CONTROL_FILE, Tally
+
+_LOOK_INTERVAL = 1.0  # seconds
+
+Pace = Callable[[], float | None]
 
 
 @asynccontextmanager
@@ -42,7 +50,7 @@ async def _keep_shown(progress: Progress, tally: Tally) -> None:
 
 
 def shown(
-    total: int, to_send: int, settings: Settings, window: First, *, page: int = 1
+    total: int, to_send: int, mode: ProgressMode, pace: Pace, window: First
 ) -> Progress:
     """
     Return what shows a run's progress.
@@ -50,18 +58,40 @@ def shown(
     Args:
         total: rows that will have an outcome.
         to_send: those of them that take a request.
-        page: how many of them one request brings.
+        pace: tells the most rows a second, or None.
     """
 
     def left() -> float | None:
         end = window()
         return end.left if end else None
 
-    cap = settings.rate and settings.rate * page
-    forecast = Forecast(to_send, cap, time.monotonic(), left)
-    return make_progress(
-        ProgressMode(settings.progress), total, time.monotonic, forecast
-    )
+    forecast = Forecast(to_send, pace, time.monotonic(), left)
+    return make_progress(mode, total, time.monotonic, forecast)
+
+
+@asynccontextmanager
+async def rate_followed(
+    path: Path, pacer: Pacer, notices: Notices
+) -> AsyncIterator[None]:
+    """Change the rate to what the run's control file says while the block runs."""
+    task = asyncio.create_task(_follow_rate(RateFile(path), pacer, notices))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _follow_rate(file: RateFile, pacer: Pacer, notices: Notices) -> None:
+    while True:
+        text = await asyncio.to_thread(file.look)
+        try:
+            if text is not None:
+                pacer.change_rate(parse_rate(text), CONTROL_FILE)
+        except ValueError as error:
+            said = f"{file.path} says {text!r} and is ignored: {error}"
+            notices.tell(said)
+        await asyncio.sleep(_LOOK_INTERVAL)
 
 
 def stopping_on_errors(send: Send, allowed: int | None, gate: Gate) -> Send:

@@ -40,7 +40,7 @@ from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
 from batch_updater.models import Outcome, Result, RowLayout
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder
-from batch_updater.summaries import NOTHING, Told, summarise
+from batch_updater.summaries import NOTHING, Told, add_up, summarise
 
 
 def write_views(
@@ -157,11 +157,9 @@ def _take_journal(
     directory: RunDirectory, builder: SummaryBuilder, index: OutcomeIndex
 ) -> None:
     for record in replay(directory.journal):
-        if record.kind == "session":
-            builder.new_session()
-        elif record.kind == "result":
+        add_up(record, builder)
+        if record.kind == "result":
             index.note(record)
-            builder.add_attempts(record.result())
 
 
 @dataclass(frozen=True, slots=True)

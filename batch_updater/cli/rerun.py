@@ -43,6 +43,8 @@ def resume(arguments: argparse.Namespace) -> int:
     directory, manifest, resolved = load(arguments)
     # Held to the end: what is pending stays so until it is sent.
     with Journal(directory.journal) as journal:
+        if "rate" in flags_of(arguments) and directory.forget_rate():
+            note(f"{directory.rate} is removed: --rate is newer")
         pending = None if manifest.lists else pending_rows(directory, manifest)
         if not _is_left(directory, pending):
             note("nothing is left to do; the views are made again")

@@ -210,6 +210,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
     ),
     Option(
+        name="adaptive",
+        group="pace",
+        help="lower the rate for a while after throttled replies",
+        parse=parse_switch,
+        default="true",
+        switch=True,
+    ),
+    Option(
         name="max-attempts",
         group="retry",
         help="tries a row gets, the first included",

@@ -61,6 +61,7 @@ class Settings:
     rate: float | None
     headroom: float
     concurrency: int
+    adaptive: bool
     max_attempts: int
     max_elapsed: float
     timeout: float

@@ -15,6 +15,7 @@ from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.delivery.tokens import Tokens
 from batch_updater.errors import RunRefused
+from batch_updater.frs.quota import read_ratelimit
 from batch_updater.frs.verdicts import Judgement, clock_remark
 from batch_updater.models import Attempt, Outcome, Reply, Result, Task, Verdict
 
@@ -158,6 +159,8 @@ class Caller:
             self.notices.attempt(
                 tries.task, len(tries.attempts), tries.attempts[-1], judged, reply
             )
+        if reply.ratelimit and (budget := read_ratelimit(reply.ratelimit)):
+            self.pacer.heed(budget, passed=tries.succeeded)
 
     async def _is_final(self, version: int, tries: Tries) -> bool:
         verdict = tries.judgement.verdict
@@ -192,9 +195,12 @@ class Caller:
     def _pause_everyone(self, tries: Tries) -> None:
         # This call waits at the pacer like all others: the time is the quota's,
         # not the call's.
-        attempt = tries.counted
-        self.pacer.pause(
-            self.retry.throttle_pause(attempt, tries.reply.retry_after, self.chance)
+        attempt, retry = tries.counted, self.retry
+        self.pacer.throttled(
+            trip=tries.attempts[-1].latency,
+            pause=retry.throttle_pause(attempt, tries.reply.retry_after, self.chance),
+            longest=retry.longest_wait,
+            message=tries.judgement.message,
         )
         tries.gave_up = not self.retry.allows(attempt, tries.spent)
 

@@ -3,149 +3,272 @@ When the next attempt may start.
 
 Two parts, because neither holds alone. An AsyncLimiter with a bucket of two
 spaces the starts, and lets a late wake-up catch up. It is a leaky bucket, so
-after a pause it would let a burst through on top of a full second; the log of
+after a pause it would let a burst through on top of a full second; the ledger of
 the last starts refuses that: of as many starts as a second allows, the oldest
 must be a window old before the next one goes.
 
 The server counts arrivals, not starts, and a request that was held up on its way
 arrives closer to those behind it. How long it was held up is known once it is
 answered: at most its round trip less the shortest one seen. So its place in the
-log is given away that much later.
+ledger is given away that much later.
 """
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from aiolimiter import AsyncLimiter
 
+from batch_updater.delivery.adaptive import Adaptive
 from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.ledger import (
+    Ledger,
+    LocalLedger,
+    Slot,
+    Window,
+    make_window,
+)
+from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.told import Hints, Told, binds
+from batch_updater.frs.quota import Budget, Quota, read_quota
 
 _SPACING_BURST = 0.02  # of a second's starts, at least two
-_MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
+_LOOK_AGAIN = 1.0  # seconds: what was waited for may have changed
+_HINTED_PAUSE = 1.1  # seconds
+_MEASURED = 4.0  # starts, when they take longer than a second
 
 
-@dataclass(slots=True)
-class Slot:
-    """One start: when it was granted, and by how much its arrival may be late."""
+class Spacing:
+    """Keeps the starts of one rate apart, but for a few that catch up."""
 
-    started: float
-    late: float = math.inf
+    def __init__(self, rate: float) -> None:
+        burst = max(2, math.ceil(math.ceil(rate) * _SPACING_BURST))
+        self._poll = 0.5 / rate
+        self._limiter = AsyncLimiter(burst, burst / rate)
+        self._next = burst  # fills the bucket: catching up must be earned
 
+    def delay(self) -> float:
+        """Return the seconds until it is worth asking again; none when free."""
+        return 0.0 if self._limiter.has_capacity() else self._poll
 
-class Pacer(Protocol):
-    """What the sender asks before each attempt, and tells after it."""
-
-    async def start(self) -> Slot | None:
-        """Wait for the next start; None when the run is draining instead."""
-
-    def landed(self, slot: Slot) -> None:
-        """Take note that the attempt has been answered."""
-
-    def pause(self, delay: float) -> None:
-        """Let nobody start for `delay` seconds from now."""
+    async def take(self) -> None:
+        """Take note of a start; never waits when there was no delay."""
+        await self._limiter.acquire(self._next)
+        self._next = 1
 
 
-class Unpaced:
-    """No cap of our own; pauses asked for by the service still hold."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._not_before = 0.0
-
-    async def start(self) -> Slot | None:
-        """Return at once, unless the service asked for a pause."""
-        await _until_due(self._gate, lambda: self._not_before - _now())
-        return None if self._gate.closed else Slot(_now())
-
-    def landed(self, slot: Slot) -> None:
-        """Do nothing: nobody waits for the slot."""
-
-    def pause(self, delay: float) -> None:
-        """Let nobody start for `delay` seconds from now."""
-        self._not_before = max(self._not_before, _now() + delay)
-
-
-class RatePacer:
+class Pacer:
     """
     At most `rate` starts in any sliding second, as the server sees them.
+
+    What the service says of its quota makes it less: a throttled reply, a quota that
+    was told. Nothing makes it more but whoever changes the rate.
 
     Args:
         rate: starts a second; a fraction below one means a start every 1/rate s.
             With a fractional rate the whole number above it is the cap of a
-            single second, and the rate itself the cap of the mean.
+            single second, and the rate itself the cap of the mean. None: no cap
+            of our own; pauses asked for by the service still hold.
         headroom: by how much of itself the window is longer than a second, at
             the least; requests seen to be late make it longer, up to 2.5 %.
         gate: where to wait.
+        ledger: where starts are noted.
+        adaptive: whether throttled replies lower the rate for a while.
+        notices: told of every change of state.
     """
 
-    def __init__(self, rate: float, headroom: float, gate: Gate) -> None:
-        starts = math.ceil(rate)
-        burst = max(2, math.ceil(starts * _SPACING_BURST))
-        self._gate = gate
-        self._window = starts / rate
-        self._least_late = self._window * headroom
-        self._most_late = max(self._least_late, self._window * _MOST_LATE)
-        self._poll = 0.5 / rate
-        self._spacing = AsyncLimiter(burst, burst / rate)
-        self._first = burst  # fills the bucket: catching up must be earned
-        self._slots: deque[Slot] = deque(maxlen=starts)
-        self._shortest_trip = math.inf
-        self._not_before = 0.0
+    def __init__(
+        self,
+        rate: float | None,
+        headroom: float,
+        gate: Gate,
+        ledger: Ledger,
+        *,
+        adaptive: bool,
+        notices: Notices,
+    ) -> None:
+        self._headroom, self._gate, self._ledger = headroom, gate, ledger
+        self._adapts, self._adaptive = adaptive, Adaptive(rate)
+        self._notices = notices
+        self._told, self._hinted, self._hints = Told(), Told(), Hints(_HINTED_PAUSE)
         self._turn = asyncio.Lock()
+        self._shortest_trip = math.inf
+        self._spacing: Spacing | None = None
+        self._windows: tuple[Window, ...] = ()
+        self._change_rate()
+
+    def cap(self) -> float | None:
+        """Return the rate that was asked for last."""
+        return self._adaptive.cap
+
+    def change_rate(self, rate: float | None, why: str) -> None:
+        """
+        Let another rate hold from now on; starts so far count against it.
+
+        A rate that throttled replies have lowered goes on rising from where it is.
+
+        Args:
+            why: who asks for it, for the journal.
+        """
+        if rate == self._adaptive.cap:
+            return
+        was = format_rate(self._adaptive.cap)
+        self._adaptive.change_cap(rate)
+        self._change_rate()
+        said = f"the rate is changed from {was} to {format_rate(rate)} a second"
+        self._record(f"{said} ({why})", why, rate=rate)
 
     async def start(self) -> Slot | None:
-        """Wait for the next start, first come first served."""
+        """
+        Wait for the next start, first come first served.
+
+        Returns:
+            None when the run is draining instead.
+        """
         async with self._turn:
-            await _until_due(self._gate, self._delay)
-            if self._gate.closed:
-                return None
-            # Never waits: there is capacity, and nobody else has the turn.
-            await self._spacing.acquire(1 if self._slots else self._first)
-            slot = Slot(_now())
-            self._slots.append(slot)
-            return slot
+            while not self._gate.closed:
+                if self._gate.is_held:
+                    await self._gate.until_free()
+                    continue
+                granted = self._ask()
+                if isinstance(granted, Slot):
+                    if self._spacing:
+                        await self._spacing.take()
+                    return granted
+                await self._gate.sleep(min(granted, _LOOK_AGAIN))
+            return None
 
     def landed(self, slot: Slot) -> None:
         """Take note that the attempt has been answered."""
         trip = _now() - slot.started
         self._shortest_trip = min(self._shortest_trip, trip)
-        slot.late = trip - self._shortest_trip
+        self._ledger.late(slot, trip - self._shortest_trip)
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
-        self._not_before = max(self._not_before, _now() + delay)
+        self._ledger.pause(_now() + delay)
 
-    def _delay(self) -> float:
-        not_before = self._not_before
-        if len(self._slots) == self._slots.maxlen:
-            oldest = self._slots[0]
-            late = min(max(oldest.late, self._least_late), self._most_late)
-            not_before = max(not_before, oldest.started + self._window + late)
-        delay = not_before - _now()
-        if delay <= 0 and not self._spacing.has_capacity():
-            return self._poll
-        return delay
+    def throttled(
+        self, trip: float, pause: float, longest: float, message: str
+    ) -> None:
+        """
+        Slow everybody down after a throttled reply.
 
+        Args:
+            trip: seconds that the attempt took.
+            pause: seconds for which nobody starts, at the least.
+            longest: seconds for which nobody starts, at the most.
+            message: the service's text, which may tell its quota.
+        """
+        now, quota = _now(), read_quota(message)
+        if quota and binds(quota, self._adaptive.cap):
+            pause = max(pause, min(longest, self._left_of(quota, now)))
+        self.pause(pause)
+        if quota and self._keep(quota, self._told, "text"):
+            self._adaptive.cut_at = now  # these replies are accounted for
+        elif self._adapts and now - trip > self._adaptive.cut_at:
+            self._cut(now, trip, now + pause)
 
-async def _until_due(gate: Gate, delay: Callable[[], float]) -> None:
-    """Wait until there is no delay left and nobody holds the gate, or it closes."""
-    while not gate.closed:
-        if gate.is_held:
-            await gate.until_free()
-        elif (left := delay()) > 0:
-            await gate.sleep(left)
-        else:
+    def heed(self, budget: Budget, *, passed: bool) -> None:
+        """
+        Take what a reply's headers tell of the quota for a hint.
+
+        Args:
+            passed: whether the service let the call pass.
+        """
+        now = _now()
+        hint = self._hints.read(budget, now, passed=passed)
+        if hint.pause:
+            self.pause(hint.pause)
+        if hint.keep:
+            self._keep(hint.keep, self._hinted, "headers")
+        if hint.drop:
+            self._hinted.clear()
+            self._change_windows()
+
+    def _left_of(self, quota: Quota, now: float) -> float:
+        """Return the seconds until a quota's window is over, whoever used it up."""
+        ours = self._ledger.since(now - quota.seconds) >= quota.limit
+        return 0.0 if ours else quota.seconds  # of ours, the ledger knows the places
+
+    def _keep(self, quota: Quota, told: Told, why: str) -> bool:
+        """Keep to a quota; return whether that changes anything."""
+        if not told.take(quota) or not binds(quota, self._adaptive.cap):
+            return False
+        self._change_windows()
+        said = f"keeping to the service's quota, told in a reply's {why}: {quota}"
+        self._record(said, why, **quota.facts)
+        return True
+
+    def _cut(self, now: float, trip: float, resumes: float) -> None:
+        span = max(1.0, _MEASURED / (self._adaptive.rate or math.inf))
+        started = now - trip
+        # Without the refused one itself.
+        count = self._ledger.since(started - span) - self._ledger.since(started) - 1
+        fall = self._adaptive.cut(now, resumes, count / span)
+        self._change_rate()
+        if fall:
+            was, rate = format_rate(fall.was), format_rate(fall.rate)
+            said = f"throttled: the rate falls from {was} to {rate} a second"
+            self._record(said, "throttled", rate=fall.rate)
+
+    def _recover(self) -> None:
+        if not self._adaptive.advance(_now()):
             return
+        self._change_rate()
+        if not self._adaptive.recovers:
+            rate = self._adaptive.rate
+            said = f"no longer throttled: the rate is {format_rate(rate)} a second"
+            self._record(said, "recovered", rate=rate)
+
+    def _record(self, said: str, why: str, **facts: Any) -> None:
+        self._notices.record("rate", said, why=why, **facts)
+
+    def _change_rate(self) -> None:
+        rate = self._adaptive.rate
+        self._spacing = None if rate is None else Spacing(rate)
+        self._change_windows()
+
+    def _change_windows(self) -> None:
+        rate, cap = self._adaptive.rate, self._adaptive.cap
+        starts = math.ceil(rate or 0)
+        caps = [(starts, starts / rate)] if rate else []
+        quotas = self._told.binding(cap) + self._hinted.binding(cap)
+        caps += [(quota.limit, quota.seconds) for quota in quotas]
+        self._windows = tuple(make_window(*each, self._headroom) for each in caps)
+
+    def _ask(self) -> Slot | float:
+        if self._adaptive.recovers:
+            self._recover()
+        if self._spacing and (delay := self._spacing.delay()):
+            return delay
+        return self._ledger.take(_now(), self._windows)
+
+
+def format_rate(rate: float | None) -> str:
+    """Return a rate as people are told it."""
+    return "unlimited" if rate is None else f"{round(rate, 2):g}"
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def make_pacer(rate: float | None, headroom: float, gate: Gate) -> Pacer:
-    """Return the pacer for a rate in starts a second; None means no cap."""
-    return Unpaced(gate) if rate is None else RatePacer(rate, headroom, gate)
+def make_pacer(
+    rate: float | None,
+    headroom: float,
+    gate: Gate,
+    ledger: Ledger | None = None,
+    *,
+    adaptive: bool = False,
+    notices: Notices | None = None,
+) -> Pacer:
+    """Return the pacer for a rate in starts a second; the ledger is its own."""
+    return Pacer(
+        rate,
+        headroom,
+        gate,
+        ledger or LocalLedger(),
+        adaptive=adaptive,
+        notices=notices or Notices(),
+    )

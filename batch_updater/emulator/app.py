@@ -110,6 +110,10 @@ class Emulator:
         """Replace the script; every count starts at nought."""
         self._service.plan(faults)
 
+    def change_quota(self, qps: int | None) -> None:
+        """Let another number of calls a second pass from now on; None for any."""
+        self._service.entrance.quota.change(qps)
+
     def reset(self) -> None:
         """Empty the witness and the quota, rewind the script; faces stay."""
         self._service.reset()

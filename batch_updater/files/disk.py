@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_updater.files.private import create_private
+from batch_updater.files.private import replace_private
 
 RESERVE = ".reserve"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -77,15 +77,12 @@ class Reserve:
 
     def take(self, size: int) -> None:
         """Hold this many bytes; OSError when there are not as many."""
-        discard(self._path)
-        fd = create_private(self._path)
         try:
-            self._disk.allocate(fd, 0, size)
+            with replace_private(self._path) as file:
+                self._disk.allocate(file.fileno(), 0, size)
         except OSError:
             self.give_back()
             raise
-        finally:
-            os.close(fd)
 
     def give_back(self) -> bool:
         """Give the room back to the disk; return whether there was any."""

@@ -27,6 +27,7 @@ from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.disk import DISK, NO_ROOM, RESERVE, Disk, Reserve, remedy
 from batch_updater.files.lines import decode_result, encode_result, format_time
 from batch_updater.files.lock import cannot_open, open_locked
+from batch_updater.files.private import create_private
 from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
 
@@ -56,9 +57,9 @@ class Journal:
         self._path = path
         self._disk = disk
         self._reserve = Reserve(path.with_name(RESERVE), disk)
-        self._fd = open_locked(
-            path, os.O_RDWR | (os.O_CREAT if new else 0), fcntl.LOCK_EX
-        )
+        if new:
+            _create(path)
+        self._fd = open_locked(path, os.O_RDWR, fcntl.LOCK_EX)
         self._dirty = False
         self._written, self._safe = 0, 0  # results; the second is the syncing thread's
         self.trouble: JournalFailed | None = None
@@ -80,6 +81,7 @@ class Journal:
                 f"{self._path.parent} is the directory of a run whose run.json is gone",
                 hint="Put run.json back and resume, or give another --run-dir.",
             )
+        os.fchmod(self._fd, 0o600)
         os.ftruncate(self._fd, 0)
         self._size = 0
 
@@ -207,6 +209,15 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(create_private(path))
+    except FileExistsError:
+        return  # left by a run that was killed before it began
+    except OSError as error:
+        raise cannot_open(path, error) from None
 
 
 def _cut_torn_line(fd: int) -> int:

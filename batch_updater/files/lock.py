@@ -8,8 +8,6 @@ from pathlib import Path
 
 from batch_updater.errors import RunDirectoryError
 
-_PRIVATE = 0o600
-
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
@@ -38,11 +36,9 @@ def open_locked(path: Path, flags: int, how: int) -> int:
         RunDirectoryError: somebody has, or it cannot be opened.
     """
     try:
-        fd = os.open(path, flags | os.O_CLOEXEC, _PRIVATE)
+        fd = os.open(path, flags | os.O_CLOEXEC)
     except OSError as error:
         raise cannot_open(path, error) from None
-    if flags & os.O_CREAT:
-        os.fchmod(fd, _PRIVATE)  # what a narrow umask has taken away
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError:

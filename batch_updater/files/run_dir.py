@@ -53,6 +53,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def rate(self) -> Path:
+        """Where the rate is changed while the run goes on."""
+        return self.path / "rate"
+
+    @property
     def spool(self) -> Path:
         """What came in on stdin, kept so that the run can be resumed."""
         return self.path / "stdin"
@@ -73,9 +78,18 @@ class RunDirectory:
             temporary_name(self.manifest),
         )
 
+    def forget_rate(self) -> bool:
+        """Remove what the rate was changed to; return whether there was anything."""
+        try:
+            self.rate.unlink()
+        except OSError:
+            return False
+        return True
+
     def keep(self, path: Path, place: Path) -> Path:
         """Move an input into its place in this directory; return where it is."""
         if path != place.absolute():
+            place.unlink(missing_ok=True)  # of a run that never began
             move_private(path, place)
             sync_file(place)
         return place.absolute()
@@ -156,6 +170,7 @@ def _make(path: Path) -> RunDirectory:
 def _refuse_occupied(directory: RunDirectory) -> None:
     there = set(directory.path.iterdir())
     never_began = directory.journal in there and there <= {*directory.beginnings}
+    never_began &= not directory.journal.is_symlink()
     if there and not never_began:
         raise RunDirectoryError(
             f"the run directory {directory.path} is not empty",

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -15,6 +16,7 @@ from yarl import URL
 from batch_updater.errors import UsageError
 from batch_updater.frs.protocol import parse_retry_after
 from batch_updater.frs.proxies import Proxy
+from batch_updater.frs.quota import RATELIMIT_HEADERS
 from batch_updater.frs.redaction import Redaction
 from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.models import Reply
@@ -90,7 +92,7 @@ class Transport:
         limit: int = BODY_LIMIT,
     ) -> Reply:
         """Send one request; whatever happens on the way is a Reply."""
-        route = self._route(url)
+        route, way = self._route(url), _Way()
         try:
             async with self._session.request(
                 method,
@@ -100,9 +102,12 @@ class Transport:
                 allow_redirects=False,
                 proxy=route.proxy,
                 proxy_headers=route.proxy_headers,
+                trace_request_ctx=way,
             ) as response:
                 return self._without_secrets(await _read_reply(response, keep, limit))
         except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
+            if isinstance(error, TimeoutError) and not way.left:
+                return Reply(None, error="connect", detail=_NOT_LEFT, sent=False)
             trouble = _reply_of_trouble(error, proxied=route.proxy is not None)
             return self._without_secrets(trouble)
 
@@ -143,6 +148,31 @@ def _noting(note: Callable[[ssl.SSLObject], None]) -> type[ssl.SSLObject]:
     return Noted
 
 
+_NOT_LEFT = "no connection within --timeout"
+
+
+@dataclass(slots=True)
+class _Way:
+    """How far one request has come: whether any of it has left."""
+
+    left: bool = False
+
+
+async def _note_left(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceRequestHeadersSentParams,
+) -> None:
+    context.trace_request_ctx.left = True
+
+
+def _make_trace() -> aiohttp.TraceConfig:
+    # aiohttp's own time limit ends with the same error before and after sending.
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_note_left)
+    return trace
+
+
 class _BrokenConnection(Exception):
     """A broken connection in a shape that aiohttp does not resend by itself."""
 
@@ -171,7 +201,15 @@ async def _read_reply(
         retry_after=_retry_after(headers.get("Retry-After")),
         date=headers.get("Date", ""),
         kept=tuple(headers.get(name, "") for name in keep) if keep else (),
+        ratelimit=_ratelimit(headers),
     )
+
+
+def _ratelimit(headers: Mapping[str, str]) -> tuple[str, ...]:
+    limit, used, window = RATELIMIT_HEADERS
+    if limit not in headers and used not in headers:
+        return ()
+    return (headers.get(limit, ""), headers.get(used, ""), headers.get(window, ""))
 
 
 def _retry_after(header: str | None) -> float | None:
@@ -356,6 +394,7 @@ async def open_transport(
             "User-Agent": "batch-updater",
         },
         middlewares=(_send_once,),
+        trace_configs=[_make_trace()],
     ) as session:
         transport = Transport(session, proxy_for)
         ssl_context.sslobject_class = _noting(transport.note_handshake)

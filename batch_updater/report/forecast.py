@@ -50,7 +50,7 @@ class Forecast:
 
     Args:
         rows: how many will be sent; those that break a rule take no time.
-        cap: the most rows a second, or None.
+        cap: tells the most rows a second, or None; it may change.
         now: seconds on the clock that `take` goes by.
         window: tells the seconds left of the time window; None when it has no end.
     """
@@ -58,7 +58,7 @@ class Forecast:
     def __init__(
         self,
         rows: int,
-        cap: float | None,
+        cap: Callable[[], float | None],
         now: float,
         window: Callable[[], float | None] = lambda: None,
     ) -> None:
@@ -75,7 +75,7 @@ class Forecast:
     @property
     def rate(self) -> float | None:
         """Rows a second to reckon with, or None when nothing is known."""
-        known = [rate for rate in (self._recent.value, self._cap) if rate]
+        known = [rate for rate in (self._recent.value, self._cap()) if rate]
         return min(known, default=None)
 
     def tell(self) -> str:

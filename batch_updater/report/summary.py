@@ -9,6 +9,9 @@ from typing import Any
 
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 
+CONTROL_FILE = "control file"
+"""Who asked for a change of the rate that a summary tells."""
+
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
 
 
@@ -161,6 +164,8 @@ class Summary:
         seconds: time between first start and last answer, sessions added up.
         achieved_rate: attempts started a second (all of them when they took less
             than a second), or None when nothing was sent.
+        rate: starts a second that were asked for, the most if that changed; None
+            for unlimited.
         busiest_second: most attempts of a session that started in any sliding
             second.
         latency: p50, p95 and p99 in seconds.
@@ -216,6 +221,7 @@ class SummaryBuilder:
         self._first: dict[tuple[str, Outcome], Result] = {}
         self._latency = Quantiles()
         self._sessions: list[_Session] = []
+        self._rates: list[float] = []
 
     def new_session(self) -> None:
         """Start a new stretch of time: the run was stopped in between."""
@@ -235,6 +241,17 @@ class SummaryBuilder:
         if not self._sessions:
             self.new_session()
         self._sessions[-1].add(attempt)
+
+    def note_rate(self, facts: Mapping[str, Any]) -> None:
+        """Take a change of the rate; what was asked for counts, not what was left."""
+        rate = facts.get("rate")
+        if facts.get("why") == CONTROL_FILE:
+            self._rates.append(rate if isinstance(rate, int | float) else math.inf)
+
+    def highest_rate(self, rate: float | None) -> float | None:
+        """Return the highest rate of a run that was begun with this one."""
+        highest = max(math.inf if rate is None else rate, *self._rates, 0.0)
+        return None if highest == math.inf else highest
 
     def add_row(self, result: Result) -> None:
         """Take the last result of a row."""

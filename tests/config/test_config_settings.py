@@ -201,6 +201,7 @@ BAD_TEXTS = {
     "rate": "fast",
     "headroom": "50%",
     "concurrency": "4097",
+    "adaptive": "sometimes",
     "max-attempts": "0",
     "max-elapsed": "0",
     "timeout": "soon",

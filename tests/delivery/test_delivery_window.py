@@ -11,9 +11,9 @@ import pytest
 from batch_updater.delivery.clock import Clocks
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pacing import RatePacer
+from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.window import Window, kept_within, refuse_past, tell_moment
-from batch_updater.errors import JournalFailed, TimeWindowOver, UsageError
+from batch_updater.errors import TimeWindowOver, UsageError
 
 SIX = datetime(2026, 11, 25, 6, tzinfo=UTC)
 FIVE = SIX.timestamp() - 3600
@@ -78,7 +78,7 @@ def test_the_past_is_refused() -> None:
 async def test_nothing_starts_after_a_sleep_past_the_end() -> None:
     """Whoever wakes first, worker or watch: the pacer gives no start any more."""
     machine, gate = Machine(), Gate()
-    pacer = RatePacer(1000, 0.01, gate)
+    pacer = make_pacer(1000, 0.01, gate)
     async with kept_within(BOTH, gate, Notices(), machine.clocks):
         assert await pacer.start()
         machine.sleep(8 * 3600)  # no task has run since: the watch has seen nothing
@@ -140,20 +140,3 @@ async def test_a_jump_is_noted() -> None:
     assert facts["jump_s"] == -60
     assert told == [facts["said"]]
     assert "set back by 60.0 s" in told[0]
-
-
-async def test_a_jump_that_cannot_be_noted_stops_the_run() -> None:
-    """A journal that takes nothing closes the gate here as it does elsewhere."""
-    machine, gate, notices = Machine(), Gate(), Notices()
-
-    def fail(kind: str, facts: Mapping[str, Any]) -> None:
-        raise JournalFailed("disk full")
-
-    with notices.kept(fail):
-        async with kept_within(
-            Window(max_duration=0.001), gate, notices, machine.clocks
-        ):
-            await asyncio.sleep(0)
-            machine.wall += 60
-            await gate.sleep(3600)
-    assert isinstance(gate.reason, JournalFailed)

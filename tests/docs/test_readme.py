@@ -76,12 +76,15 @@ def test_every_command_is_in_the_table() -> None:
     assert set(commands()) == named
 
 
+_ON_OFF = {"true": "on", "false": "off"}
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_setting_is_in_the_table(option: Option) -> None:
     """A flag stands in the table with its form and its default."""
     rows = {row[0]: row[1] for row in table(section("Settings"))}
     form = "" if option.switch else f" {'|'.join(option.choices) or option.metavar}"
-    default = "off" if option.switch else f"`{option.default}`"
+    default = _ON_OFF[option.default or ""] if option.switch else f"`{option.default}`"
 
     assert rows[f"`--{option.name}{form}`"] == (default if option.default else "")
 

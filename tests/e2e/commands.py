@@ -59,11 +59,17 @@ class Started:
 
         Not to one that stops at once already: one more would leave its views unmade.
         """
+        if self.gone_within(0.05):
+            return True
+        if not self.has_said("stopping at once"):
+            self.process.send_signal(signum)
+        return False
+
+    def gone_within(self, seconds: float) -> bool:
+        """Wait for so long at the most; return whether the process has ended."""
         try:
-            self.process.wait(0.05)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            if not self.has_said("stopping at once"):
-                self.process.send_signal(signum)
             return False
         return True
 

@@ -203,8 +203,8 @@ def test_a_journal_that_may_not_grow(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("file", "File exists"),
-        ("file/job", "File exists"),
+        ("file", "Not a directory"),
+        ("file/job", "Not a directory"),
         ("x" * 300, "File name too long"),
         ("/proc/self/job", "No such file or directory"),
     ],

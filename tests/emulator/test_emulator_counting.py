@@ -123,3 +123,16 @@ def test_reset_forgets_requests_in_flight() -> None:
     witness.finish(ticket, 200)
     witness.apply(ticket, "people", "f", "0" * 32, 200)
     assert (witness.requests, witness.applied, witness.by_status) == (0, 0, {})
+
+
+def test_quota_that_is_changed_counts_what_came_before() -> None:
+    """A lower quota is full with the calls of the last second; None lets any pass."""
+    quota = Quota(QuotaRules(qps=3))
+    assert [quota.admit("UpdateFace", 0.1) for _ in range(2)] == [True, True]
+    quota.change(2)
+    assert not quota.admit("UpdateFace", 0.2)
+    assert quota.admit("UpdateFace", 1.1)
+    quota.change(None)
+    assert all(quota.admit("UpdateFace", 1.2) for _ in range(50))
+    quota.change(5)
+    assert [quota.admit("UpdateFace", 1.3) for _ in range(5)] == [True] * 4 + [False]

@@ -24,21 +24,30 @@ Row = Mapping[str, str]
 
 
 @contextmanager
-def start_emulator(**settings: Any) -> Iterator[Emulator]:
-    """Run an emulator in a thread of its own, without a quota unless it is given."""
+def loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop in a thread of its own until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    emulator = Emulator(EmulatorSettings(**{"qps": None, **settings}))
-    emulator.state.add_face_set(FACE_SET, external_fields=FIELDS)
     try:
-        asyncio.run_coroutine_threadsafe(emulator.start(), loop).result(PATIENCE)
-        yield emulator
+        yield loop
     finally:
-        asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE)
         loop.close()
+
+
+@contextmanager
+def start_emulator(**settings: Any) -> Iterator[Emulator]:
+    """Run an emulator in a thread of its own, without a quota unless it is given."""
+    emulator = Emulator(EmulatorSettings(**{"qps": None, **settings}))
+    emulator.state.add_face_set(FACE_SET, external_fields=FIELDS)
+    with loop_in_thread() as loop:
+        try:
+            asyncio.run_coroutine_threadsafe(emulator.start(), loop).result(PATIENCE)
+            yield emulator
+        finally:
+            asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result(PATIENCE)
 
 
 def wait_for(condition: Callable[[], bool], what: str = "") -> None:
@@ -253,20 +262,26 @@ def assert_accounted(
         inputs: the rows of every input by name, in the order they were given.
     """
     record = bench.record(name)
+    assert_every_row_once(record, inputs)
+    assert bench.updates == record.attempts
+    rows = [row for rows in inputs.values() for row in rows]
+    _assert_server_agrees(bench, record.results, rows)
+
+
+def assert_every_row_once(record: Record, inputs: Mapping[str, Sequence[Row]]) -> None:
+    """Assert that each row has one line in the results, in order, and that sums agree."""
     expected = [
         (source, str(number), row["face_id"])
         for source, rows in inputs.items()
         for number, row in enumerate(rows, 1)
     ]
-    results = record.results
-    told = [(r["source"], r["row_number"], r["face_id"]) for r in results]
+    told = [(r["source"], r["row_number"], r["face_id"]) for r in record.results]
     assert told == expected
-    _assert_sums(record, len(expected))
-    assert bench.updates == record.attempts
-    _assert_server_agrees(bench, results, [r for x in inputs.values() for r in x])
+    assert_sums(record, len(expected))
 
 
-def _assert_sums(record: Record, rows: int) -> None:
+def assert_sums(record: Record, rows: int) -> None:
+    """Assert that every total of a run directory counts these rows."""
     outcomes, summary = record.outcomes, record.summary
     assert summary["read"] == sum(summary["outcomes"].values()) == rows
     assert {k: n for k, n in summary["outcomes"].items() if n} == dict(outcomes)

@@ -417,3 +417,13 @@ def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
         journal.write(row(1))
     with child, locked(path):
         assert child.poll() is None
+
+
+def test_a_beginning_that_is_a_link_is_not_taken_over(tmp_path: Path) -> None:
+    """A journal that leads elsewhere is not ours: what it leads to stays as it is."""
+    (tmp_path / "other").write_text("theirs")
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "journal.jsonl").symlink_to(tmp_path / "other")
+    with pytest.raises(RunDirectoryError, match="not empty"):
+        create_run_directory(tmp_path / "job")
+    assert (tmp_path / "other").read_text() == "theirs"

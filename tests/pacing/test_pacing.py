@@ -2,101 +2,16 @@
 
 import asyncio
 import random
-import selectors
-from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual import most_in, now, run_virtually, start_many
 
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.pacing import Pacer, RatePacer, Unpaced, make_pacer
+from batch_updater.delivery.pacing import make_pacer
 from batch_updater.errors import Interrupted
-
-T = TypeVar("T")
-
-
-class _NoSelector(selectors.BaseSelector):
-    """Nothing ever becomes ready; waiting moves the clock by the time asked for."""
-
-    def __init__(self, advance: Callable[[float], None]) -> None:
-        self._advance = advance
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        assert timeout is not None, "everything waits and no timer is set"
-        self._advance(timeout)
-        return []
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
-        return selectors.SelectorKey(fileobj, 0, events, data)
-
-    def unregister(self, fileobj: Any) -> Any:
-        return selectors.SelectorKey(fileobj, 0, 0, None)
-
-    def get_map(self) -> Any:
-        return {}
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in which an hour passes at once."""
-
-    def __init__(self, lateness: Callable[[], float] = lambda: 0.0) -> None:
-        self._virtual = 0.0
-        self._lateness = lateness
-        super().__init__(_NoSelector(self._move))
-
-    def time(self) -> float:
-        return self._virtual
-
-    def _move(self, delay: float) -> None:
-        if delay > 0:
-            self._virtual += delay + self._lateness()
-
-
-def run_virtually(
-    story: Coroutine[Any, Any, T], lateness: Callable[[], float] = lambda: 0.0
-) -> T:
-    """Run a coroutine to its end on a virtual clock."""
-    loop = VirtualLoop(lateness)
-    try:
-        return loop.run_until_complete(story)
-    finally:
-        loop.close()
-
-
-def most_in_a_second(starts: Sequence[float]) -> int:
-    """Return the most starts of any half-open sliding second."""
-    ordered, oldest, most = sorted(starts), 0, 0
-    for i, start in enumerate(ordered):
-        while ordered[oldest] <= start - 1 + 1e-9:  # floats that mean the same
-            oldest += 1
-        most = max(most, i - oldest + 1)
-    return most
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _start_many(
-    pacer: Pacer, count: int, workers: int, trip: Callable[[], float]
-) -> list[float]:
-    starts: list[float] = []
-
-    async def work() -> None:
-        while len(starts) < count:
-            slot = await pacer.start()
-            assert slot is not None
-            starts.append(now())
-            await asyncio.sleep(trip())
-            pacer.landed(slot)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(work())
-    return starts
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2.5, 10, 100, 1000])
@@ -104,8 +19,8 @@ def test_uses_at_least_97_percent_of_the_rate(rate: float) -> None:
     """While work is left, at least 97 % of the allowed starts happen."""
 
     async def story() -> float:
-        starts = await _start_many(
-            RatePacer(rate, 0.01, Gate()), int(rate * 60) + 1, 64, lambda: 0.03
+        starts = await start_many(
+            make_pacer(rate, 0.01, Gate()), int(rate * 60) + 1, 64, lambda: 0.03
         )
         return (len(starts) - 1) / (starts[-1] - starts[0])
 
@@ -128,16 +43,16 @@ def test_no_sliding_second_exceeds_the_rate(
     chance = random.Random(seed)
 
     async def story() -> list[float]:
-        pacer = RatePacer(rate, 0.01, Gate())
+        pacer = make_pacer(rate, 0.01, Gate())
         for at, length in pauses:
             asyncio.get_running_loop().call_later(at, pacer.pause, length)
-        return await _start_many(
+        return await start_many(
             pacer, min(int(rate * 5) + 2, 400), workers, lambda: chance.uniform(0, 0.3)
         )
 
     starts = run_virtually(story(), lambda: chance.choice([0, 0, 0.001, 0.02, 0.4]))
 
-    assert most_in_a_second(starts) <= -(-rate // 1)
+    assert most_in(starts) <= -(-rate // 1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -154,8 +69,8 @@ def test_arrivals_stay_under_the_rate_when_requests_are_held_up(
     arrivals: list[float] = []
 
     async def story() -> None:
-        pacer = RatePacer(rate, 0.01, Gate())
-        await _start_many(pacer, 1, 1, lambda: 0.02)
+        pacer = make_pacer(rate, 0.01, Gate())
+        await start_many(pacer, 1, 1, lambda: 0.02)
 
         async def work() -> None:
             while len(arrivals) < rate * 4:
@@ -173,26 +88,26 @@ def test_arrivals_stay_under_the_rate_when_requests_are_held_up(
 
     run_virtually(story())
 
-    assert most_in_a_second(arrivals) <= rate
+    assert most_in(arrivals) <= rate
 
 
 def test_an_idle_pacer_saves_up_no_burst() -> None:
     """After a minute of silence the next second still holds no more than the rate."""
 
     async def story() -> list[float]:
-        pacer = RatePacer(50, 0.01, Gate())
-        first = await _start_many(pacer, 50, 8, lambda: 0.0)
+        pacer = make_pacer(50, 0.01, Gate())
+        first = await start_many(pacer, 50, 8, lambda: 0.0)
         await asyncio.sleep(60)
-        return first + await _start_many(pacer, 200, 8, lambda: 0.0)
+        return first + await start_many(pacer, 200, 8, lambda: 0.0)
 
-    assert most_in_a_second(run_virtually(story())) <= 50
+    assert most_in(run_virtually(story())) <= 50
 
 
 def test_a_rate_below_one_spaces_its_starts() -> None:
     """A rate of 0.5 starts one request every two seconds."""
 
     async def story() -> list[float]:
-        return await _start_many(RatePacer(0.5, 0.01, Gate()), 5, 3, lambda: 0.0)
+        return await start_many(make_pacer(0.5, 0.01, Gate()), 5, 3, lambda: 0.0)
 
     starts = run_virtually(story())
 
@@ -206,7 +121,7 @@ def test_a_pause_holds_everybody(rate: float | None) -> None:
     async def story() -> list[float]:
         pacer = make_pacer(rate, 0.01, Gate())
         asyncio.get_running_loop().call_later(1.0, pacer.pause, 5.0)
-        return await _start_many(pacer, 200, 16, lambda: 0.5)
+        return await start_many(pacer, 200, 16, lambda: 0.5)
 
     starts = run_virtually(story())
 
@@ -244,7 +159,7 @@ def test_waiting_is_no_busy_loop() -> None:
         return 0.0
 
     async def story() -> None:
-        await _start_many(RatePacer(10, 0.01, Gate()), 100, 32, lambda: 0.03)
+        await start_many(make_pacer(10, 0.01, Gate()), 100, 32, lambda: 0.03)
 
     run_virtually(story(), count)
 
@@ -256,7 +171,7 @@ def test_unlimited_does_not_wait() -> None:
 
     async def story() -> float:
         gate = Gate()
-        pacer = Unpaced(gate)
+        pacer = make_pacer(None, 0.01, gate)
         for _ in range(1000):
             assert await pacer.start() is not None
         return now()

@@ -30,13 +30,16 @@ def worked(forecast: Forecast, rate: float, seconds: int, now: float = 0.0) -> f
 
 def test_known_before_the_first_result() -> None:
     """The rate alone says how long it will take; without one nothing is known."""
-    assert Forecast(3000, 100.0, now=0.0).tell() == "ETA 30 s"
-    assert Forecast(3000, None, now=0.0).tell() == "ETA ?"
+    assert Forecast(3000, lambda: 100.0, now=0.0).tell() == "ETA 30 s"
+    assert Forecast(3000, lambda: None, now=0.0).tell() == "ETA ?"
 
 
 def test_the_slower_of_pace_and_cap() -> None:
     """A service slower than the cap is what counts; what is faster is a burst."""
-    slow, fast = Forecast(1000, 10.0, now=0.0), Forecast(1000, 10.0, now=0.0)
+    slow, fast = (
+        Forecast(1000, lambda: 10.0, now=0.0),
+        Forecast(1000, lambda: 10.0, now=0.0),
+    )
     worked(slow, 4.0, 50)
     assert slow.tell() == "ETA 3 min 20 s"
     worked(fast, 15.0, 20)
@@ -45,21 +48,21 @@ def test_the_slower_of_pace_and_cap() -> None:
 
 def test_without_a_cap_the_pace_counts() -> None:
     """`unlimited` is forecast from the first results on."""
-    forecast = Forecast(1000, None, now=0.0)
+    forecast = Forecast(1000, lambda: None, now=0.0)
     worked(forecast, 50.0, 10)
     assert forecast.tell() == "ETA 10 s"
 
 
 def test_retries_are_counted() -> None:
     """Rows that take three tries are done at a third of the rate."""
-    forecast = Forecast(1000, 30.0, now=0.0)
+    forecast = Forecast(1000, lambda: 30.0, now=0.0)
     worked(forecast, 10.0, 40)
     assert forecast.tell() == "ETA 1 min 0 s"
 
 
 def test_what_breaks_a_rule_takes_no_time() -> None:
     """A million invalid rows that fly past are no pace, and none of them is left."""
-    forecast = Forecast(1000, None, now=0.0)
+    forecast = Forecast(1000, lambda: None, now=0.0)
     for second in range(1, 11):
         now = tally(10 * second, invalid=100_000 * second, duplicate=5)
         forecast.take(now, second)
@@ -68,7 +71,7 @@ def test_what_breaks_a_rule_takes_no_time() -> None:
 
 def test_a_pause_leaves_little_trace() -> None:
     """An hour of silence changes nothing while it lasts, and little afterwards."""
-    forecast = Forecast(10_000, 10.0, now=0.0)
+    forecast = Forecast(10_000, lambda: 10.0, now=0.0)
     now = worked(forecast, 10.0, 300)
     before = forecast.rate
     forecast.take(tally(3000), now + 3600)
@@ -81,7 +84,7 @@ def test_a_pause_leaves_little_trace() -> None:
 
 def test_a_pace_that_changes_is_followed() -> None:
     """Ten minutes after a change the old pace is forgotten."""
-    forecast = Forecast(100_000, None, now=0.0)
+    forecast = Forecast(100_000, lambda: None, now=0.0)
     now = worked(forecast, 100.0, 600)
     for second in range(1, 1201):
         forecast.take(tally(60_000 + 10 * second), now + second)
@@ -90,7 +93,7 @@ def test_a_pace_that_changes_is_followed() -> None:
 
 def test_the_end_is_the_end() -> None:
     """Nothing left takes no time, whatever is known."""
-    forecast = Forecast(10, None, now=0.0)
+    forecast = Forecast(10, lambda: None, now=0.0)
     forecast.take(tally(8, failed=2), 0.0)
     assert forecast.tell() == "ETA 0 s"
 
@@ -98,7 +101,7 @@ def test_the_end_is_the_end() -> None:
 def test_a_window_that_ends_before() -> None:
     """What will be left is said as long as it would be."""
     left = 60.0
-    forecast = Forecast(1000, 10.0, 0.0, lambda: left)
+    forecast = Forecast(1000, lambda: 10.0, 0.0, lambda: left)
     assert forecast.tell() == "ETA 1 min 40 s, about 400 rows will be left for resume"
     left = 120.0
     assert forecast.tell() == "ETA 1 min 40 s"
@@ -118,7 +121,7 @@ def test_rows_over() -> None:
 )
 def test_it_never_goes_wild(steps: list[tuple[int, float]], cap: float | None) -> None:
     """Whatever rows and clock do, the rate is positive, finite and within the cap."""
-    forecast, done, now = Forecast(5000, cap, now=0.0), 0, 0.0
+    forecast, done, now = Forecast(5000, lambda: cap, now=0.0), 0, 0.0
     for rows, seconds in steps:
         done, now = done + rows, now + seconds
         forecast.take(tally(done), now)

@@ -160,7 +160,7 @@ def test_plain_progress_writes_lines() -> None:
     """Each line of a log says how far, how fast, and how long it will take."""
     lines: list[str] = []
     moments = iter([100.0, 100.0, 110.0])
-    forecast = Forecast(1000, None, now=100.0)
+    forecast = Forecast(1000, lambda: None, now=100.0)
     progress = PlainProgress(1000, lines.append, lambda: next(moments), forecast)
     progress.show(Tally())
     progress.close(tally(90, 10))
@@ -176,7 +176,9 @@ def test_a_bar_shows_failures_and_throttling() -> None:
     """The bar counts finished rows and tells what went wrong."""
     stream = io.StringIO()
     moments = iter([1.0, 2.0])
-    progress = BarProgress(10, stream, lambda: next(moments), Forecast(10, 2.0, 0.0))
+    progress = BarProgress(
+        10, stream, lambda: next(moments), Forecast(10, lambda: 2.0, 0.0)
+    )
     progress.show(tally(3))
     assert "ETA 3.5 s" in stream.getvalue()
     progress.close(tally(6, 4))
@@ -206,7 +208,7 @@ def test_auto_draws_only_on_a_terminal(
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stream)
     caplog.set_level(logging.INFO, logger="batch_updater.progress")
-    progress = make_progress(mode, 10, lambda: 0.0, Forecast(10, None, 0.0))
+    progress = make_progress(mode, 10, lambda: 0.0, Forecast(10, lambda: None, 0.0))
     progress.show(tally(1))
     progress.close(tally(2))
     assert type(progress) is kind

@@ -1,7 +1,7 @@
 """How many calls are let through: sliding windows by arrival; pure."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batch_updater.emulator.settings import CallLimit, QuotaRules
 
@@ -11,12 +11,12 @@ WINDOW = 1.0
 class Window:
     """At most `limit` calls in any half-open window [t, t + `seconds`)."""
 
-    __slots__ = ("_calls", "_count_refused", "_limit", "_seconds")
+    __slots__ = ("_calls", "_count_refused", "_seconds", "limit")
 
     def __init__(
         self, limit: int, seconds: float = WINDOW, *, count_refused: bool = False
     ) -> None:
-        self._limit, self._seconds = limit, seconds
+        self.limit, self._seconds = limit, seconds
         self._count_refused = count_refused
         self._calls: deque[float] = deque()
 
@@ -24,7 +24,7 @@ class Window:
         """Count a call that arrived at `at` seconds; say whether it may pass."""
         while self._calls and self._calls[0] + self._seconds <= at:
             self._calls.popleft()
-        free = len(self._calls) < self._limit
+        free = len(self._calls) < self.limit
         if free or self._count_refused:
             self._calls.append(at)
         return free
@@ -32,7 +32,7 @@ class Window:
     @property
     def left(self) -> int:
         """How many more calls the last one found room for."""
-        return max(0, self._limit - len(self._calls))
+        return max(0, self.limit - len(self._calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,12 @@ class Quota:
             project_id if rules.per_project else "",
         )
         return self._window(key, rules.qps + rules.burst).admit(at)
+
+    def change(self, qps: int | None) -> None:
+        """Let another number of calls a second pass; those counted so far count on."""
+        self.rules = replace(self.rules, qps=qps)
+        for window in self._windows.values():
+            window.limit = (qps or 0) + self.rules.burst
 
     def reset(self) -> None:
         """Forget the calls counted so far."""

@@ -1,0 +1,1 @@
+"""Chaos: weather > proxy between the command and the emulator; scenarios > truth."""
