@@ -36,6 +36,7 @@ class Account:
         offsets: where in its journal that stands, in bytes; -1 where it does not.
         outcomes: how, as positions in Outcome.
         transient: whether another attempt is worth it.
+        ambiguous: whether any attempt may have been applied unseen.
         pending: rows that it is about and that have no final outcome in it.
     """
 
@@ -43,6 +44,7 @@ class Account:
     offsets: npt.NDArray[np.int64]
     outcomes: npt.NDArray[np.int8]
     transient: Selection
+    ambiguous: Selection
     pending: Selection
 
     def note(self, record: Record, result: Result, began: float, place: int) -> None:
@@ -54,6 +56,7 @@ class Account:
         if result.outcome is Outcome.UNPROCESSED and not result.attempts:
             return
         self.offsets[place] = record.offset
+        self.ambiguous[place] |= result.ambiguous
         self.times[place] = result.finished_at or began
         self.outcomes[place] = _NUMBERS[result.outcome]
         self.transient[place] = result.error_class is ErrorClass.TRANSIENT
@@ -66,7 +69,8 @@ class Fold:
 
     By time: when the last attempt ended or, of rows that were not sent, when the
     session began that says so. A row that goes along for the sake of order is
-    unprocessed until it has gone. Keeps 26 bytes a row of the root.
+    unprocessed until it has gone. Keeps 27 bytes a row of the root. A row stays
+    ambiguous once it was, as in a run's own results.
 
     Args:
         total: rows of the root.
@@ -79,6 +83,7 @@ class Fold:
         self._times = np.full(total, _NOTHING)
         self._outcomes = np.full(total, _NUMBERS[Outcome.UNPROCESSED], dtype=np.int8)
         self._transient = np.zeros(total, dtype=np.bool_)
+        self._ambiguous = np.zeros(total, dtype=np.bool_)
         self._pending_in = np.full(total, _NOWHERE, dtype=np.int32)
         self._offsets = np.full(total, _NOWHERE, dtype=np.int64)
 
@@ -91,6 +96,7 @@ class Fold:
             origin: for each of its rows the position among the root's.
         """
         self._pending_in[origin[account.pending]] = number
+        self._ambiguous[origin] |= account.ambiguous
         known = account.times > _NOTHING
         newer = np.flatnonzero(known & (account.times >= self._times[origin]))
         rows = origin[newer]
@@ -107,7 +113,10 @@ class Fold:
             return None
         result = result_at(self._files[int(self.member[ordinal])], offset)
         source, row_number = self.family.root.manifest.layout.locate(ordinal)
-        return replace(result, source=source, row_number=row_number)
+        ambiguous = bool(self._ambiguous[ordinal])
+        return replace(
+            result, source=source, row_number=row_number, ambiguous=ambiguous
+        )
 
     def rows_with(self, *outcomes: Outcome) -> Selection:
         """Return the rows whose last outcome is one of these."""
@@ -178,6 +187,7 @@ def _read(member: Member, builder: SummaryBuilder | None) -> Account:
         offsets=np.full(layout.total, _NOWHERE, dtype=np.int64),
         outcomes=np.full(layout.total, _NUMBERS[Outcome.UNPROCESSED], dtype=np.int8),
         transient=np.zeros(layout.total, dtype=np.bool_),
+        ambiguous=np.zeros(layout.total, dtype=np.bool_),
         pending=read_selection(member.directory, member.manifest).copy(),
     )
     began = 0.0

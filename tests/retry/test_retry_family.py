@@ -411,6 +411,19 @@ def test_a_row_that_goes_along_is_open_until_it_went(bench: Bench) -> None:
     assert outcomes(fold(bench)) == {"updated": 6}
 
 
+def test_a_row_that_may_have_been_applied_stays_so(bench: Bench) -> None:
+    """A row that had no answer in one run is ambiguous in the family's results."""
+    source = bench.prepare(3)
+    bench.emulator.script([fault("reset-after-commit", face_id=face(2))])
+    flags = ("--max-attempts", "1", "--run-dir", "runs/job")
+    assert bench.run(source, *flags).code == 1
+    fail(bench, {})
+    assert retry(bench, "job", "a").code == 0
+    assert fold(bench).json["ambiguous"] == 1
+    row = Record(Path("runs/job/family")).row(2)
+    assert (row["outcome"], row["ambiguous"]) == ("updated", "True")
+
+
 def test_the_root_alone_is_a_family(bench: Bench) -> None:
     """A run without retries folds into itself."""
     begin(bench, {2: TRANSIENT}, 5)
