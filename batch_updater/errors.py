@@ -13,6 +13,7 @@ A failed row is data (a Result); only these are exceptions:
         ├── SameFailures      4   --same-failures
         ├── CircuitOpen       4   --max-outage
         ├── JournalFailed     4   an outcome could not be written down
+        ├── QuotaFailed       4   the file of a shared quota could not be kept
         ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration, --stop-at
         └── Interrupted 129/130/143   SIGHUP, SIGINT, SIGTERM
@@ -108,6 +109,13 @@ class JournalFailed(RunStopped):
 
     exit_code = 4
     name = "journal_failed"
+
+
+class QuotaFailed(RunStopped):
+    """The file of a shared quota could not be kept, so nothing more may be sent."""
+
+    exit_code = 4
+    name = "quota_failed"
 
 
 class ViewsFailed(RunStopped):

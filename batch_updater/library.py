@@ -28,6 +28,7 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.errors import (
     CircuitOpen,
     JournalFailed,
+    QuotaFailed,
     RunRefused,
     RunStopped,
     SameFailures,
@@ -55,6 +56,7 @@ _STOPS: Mapping[str, type[RunStopped]] = {
         SameFailures,
         CircuitOpen,
         JournalFailed,
+        QuotaFailed,
         TimeWindowOver,
     )
 }

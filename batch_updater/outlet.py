@@ -1,8 +1,9 @@
 """Where tasks leave: a client with its pacer, made from the settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -13,6 +14,7 @@ from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller
 from batch_updater.delivery.circuit import Circuit, CircuitRules
 from batch_updater.delivery.clock import Clock
+from batch_updater.delivery.ledger import rate_window
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
 from batch_updater.delivery.pool import Send
@@ -21,8 +23,11 @@ from batch_updater.delivery.reader import Reader
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.delivery.sender import Sender
+from batch_updater.delivery.sharing import SharedLedger
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.tokens import Tokens
+from batch_updater.errors import UsageError
+from batch_updater.files.quota_file import quota_directory
 from batch_updater.frs.auth import Auth
 from batch_updater.frs.client import FrsClient
 from batch_updater.frs.iam import find_project
@@ -43,6 +48,7 @@ class Outlet:
     client: FrsClient
     renewal: Renewal
     pacer: Pacer
+    shared: SharedLedger | None
     breaker: Breaker
     tokens: Tokens
     signals: Signals
@@ -53,12 +59,15 @@ class Outlet:
 
         Raises:
             RunRefused: the service or IAM says no.
+            UsageError: the quota cannot be shared.
         """
         said = "waiting for the service's first answer; Ctrl-C leaves"
         loop = asyncio.get_running_loop()
         timer = loop.call_later(_PATIENCE, self.signals.notices.tell, said)
         try:
             await self.sign_in()
+            if self.shared:
+                self.shared.join(self.connection.endpoint, self.client.project_id)
             name = self.settings.face_set or ""
             return await show_face_set(self.client, name, self._caller())
         finally:
@@ -140,28 +149,31 @@ async def open_outlet(
 ) -> AsyncIterator[Outlet]:
     """Open the way that the settings describe; one pacer for all that is sent."""
     gate = signals.gate
-    pacer = make_pacer(
-        settings.rate,
-        settings.headroom,
-        gate,
-        adaptive=settings.adaptive,
-        notices=signals.notices,
-    )
-    async with open_transport(
-        concurrency=settings.concurrency,
-        patience=settings.timeout,
-        ssl_context=connection.ssl_context,
-        proxy_for=connection.proxy_for,
-    ) as transport:
-        auth = Auth(connection.source, transport.send, hide=transport.hide)
-        client = FrsClient(
-            transport.send, connection.endpoint, connection.project_id, auth
+    with (
+        _shared_ledger(settings, signals) as shared,
+        closing(_breaker(settings, signals)) as breaker,
+    ):
+        pacer = make_pacer(
+            settings.rate,
+            settings.headroom,
+            gate,
+            shared,
+            adaptive=settings.adaptive,
+            notices=signals.notices,
         )
-        retry = _retry_policy(settings)
-        renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notices)
-        breaker = _breaker(settings, signals)
-        async with renewal.kept_fresh():
-            with closing(breaker):
+        async with open_transport(
+            concurrency=settings.concurrency,
+            patience=settings.timeout,
+            ssl_context=connection.ssl_context,
+            proxy_for=connection.proxy_for,
+        ) as transport:
+            auth = Auth(connection.source, transport.send, hide=transport.hide)
+            client = FrsClient(
+                transport.send, connection.endpoint, connection.project_id, auth
+            )
+            retry = _retry_policy(settings)
+            renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notices)
+            async with renewal.kept_fresh():
                 yield Outlet(
                     settings=settings,
                     connection=connection,
@@ -170,7 +182,32 @@ async def open_outlet(
                     client=client,
                     renewal=renewal,
                     pacer=pacer,
+                    shared=shared,
                     breaker=breaker,
                     tokens=Tokens(gate),
                     signals=signals,
                 )
+
+
+@contextmanager
+def _shared_ledger(
+    settings: Settings, signals: Signals
+) -> Iterator[SharedLedger | None]:
+    if not settings.share_quota:
+        yield None
+        return
+    if settings.rate is None:
+        raise UsageError(
+            "--share-quota needs a rate, but --rate is unlimited",
+            hint="Say with --rate how much all runs may send together.",
+        )
+    ledger = SharedLedger(
+        rate_window(settings.rate, settings.headroom),
+        quota_directory(settings.quota_dir, os.environ),
+        signals.gate,
+        signals.notices,
+    )
+    try:
+        yield ledger
+    finally:
+        ledger.leave()

@@ -1,13 +1,13 @@
-"""python -m benchmarks [rate|check|signing]: print the tables of benchmarks/README.md."""
+"""python -m benchmarks [rate|quota|check|signing]: print the tables of benchmarks/README.md."""
 
 import argparse
 import platform
 from importlib.metadata import version
 
-from benchmarks import check, rate, signing
+from benchmarks import check, quota, rate, signing
 
 _PACKAGES = ("aiohttp", "aiolimiter", "pandas", "pyarrow", "orjson")
-_ALL = ("rate", "check", "signing")
+_ALL = ("rate", "quota", "check", "signing")
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {packages}\n")
     if "rate" in what:
         rate.measure(arguments.seconds, arguments.rounds)
+    if "quota" in what:
+        quota.measure(arguments.seconds)
     if "check" in what:
         check.measure(arguments.rounds)
     if "signing" in what:

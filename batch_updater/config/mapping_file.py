@@ -54,7 +54,7 @@ def settle(texts: Texts, mapping: ColumnMapping, endpoint: str) -> Texts:
     settled |= {name: tuple(given) for name, given in said.items() if any(given)}
     if "region" in settled and endpoint != documented_endpoint(settled["region"][-1]):
         settled["endpoint"] = (endpoint,)
-    for name in ("token-file", "ca-cert", "to"):
+    for name in ("token-file", "ca-cert", "quota-dir", "to"):
         if name in settled:
             settled[name] = (str(Path(settled[name][-1]).absolute()),)
     return settled

@@ -202,6 +202,22 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SHARE",
     ),
     Option(
+        name="share-quota",
+        group="pace",
+        help="share one quota with the other runs of this machine that say so",
+        parse=parse_switch,
+        default="false",
+        switch=True,
+    ),
+    Option(
+        name="quota-dir",
+        group="pace",
+        help="where the shared quota is kept (default: "
+        "$XDG_STATE_HOME/batch-updater/quota)",
+        parse=Path,
+        metavar="DIR",
+    ),
+    Option(
         name="concurrency",
         group="pace",
         help="requests in flight at once",

@@ -60,6 +60,8 @@ class Settings:
     proxy: str | None
     rate: float | None
     headroom: float
+    share_quota: bool
+    quota_dir: Path | None
     concurrency: int
     adaptive: bool
     max_attempts: int

@@ -16,6 +16,7 @@ from typing import Protocol
 MOST_STARTS = 1_000_000  # of one window: 16 MB
 _LEAST_KEPT = 8192
 _MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
+_BURST = 0.02  # of a window's starts, at least two
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,17 @@ def make_window(starts: int, seconds: float, headroom: float) -> Window:
     return Window(starts, seconds, least, max(least, seconds * _MOST_LATE))
 
 
+def rate_window(rate: float, headroom: float) -> Window:
+    """Return the window of a rate in starts a second: of a fraction, a longer one."""
+    starts = math.ceil(rate)
+    return make_window(starts, starts / rate, headroom)
+
+
+def burst_of(starts: int) -> int:
+    """Return how many of a window's starts may follow one another to catch up."""
+    return max(2, math.ceil(starts * _BURST))
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One start that was granted: when, and the how manieth of its ledger."""
@@ -78,6 +90,9 @@ class Ledger(Protocol):
     def since(self, moment: float) -> int:
         """Return how many of the starts that are remembered came after a moment."""
 
+    def change_cap(self, cap: Window) -> None:
+        """Take note of another rate; how the service slows this run is not in it."""
+
 
 class LocalLedger:
     """The ledger of one process: a ring of the last starts, 16 bytes each."""
@@ -90,11 +105,15 @@ class LocalLedger:
 
     def take(self, now: float, windows: Sequence[Window]) -> Slot | float:
         """Note a start, or return the seconds until there is room for it."""
-        due = self._not_before
-        for window in windows:
-            due = max(due, self._room_at(window))
-        if due > now:
-            return due - now
+        due = self.due(windows)
+        return due - now if due > now else self.note(now)
+
+    def due(self, windows: Sequence[Window]) -> float:
+        """Return the moment when all windows have room for a start."""
+        return max([self._not_before, *map(self._room_at, windows)])
+
+    def note(self, now: float) -> Slot:
+        """Note a start."""
         slot = Slot(now, self._count)
         self._started[self._count % self._size] = now
         self._late[self._count % self._size] = math.inf
@@ -114,6 +133,9 @@ class LocalLedger:
         """Return how many of the starts that are remembered came after a moment."""
         known = range(max(0, self._count - self._size), self._count)
         return len(known) - bisect_right(known, moment, key=self._at)
+
+    def change_cap(self, cap: Window) -> None:
+        """Do nothing: it comes with the windows."""
 
     def _at(self, number: int) -> float:
         return self._started[number % self._size]

@@ -26,13 +26,14 @@ from batch_updater.delivery.ledger import (
     LocalLedger,
     Slot,
     Window,
+    burst_of,
     make_window,
+    rate_window,
 )
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.told import Hints, Told, binds
 from batch_updater.frs.quota import Budget, Quota, read_quota
 
-_SPACING_BURST = 0.02  # of a second's starts, at least two
 _LOOK_AGAIN = 1.0  # seconds: what was waited for may have changed
 _HINTED_PAUSE = 1.1  # seconds
 _MEASURED = 4.0  # starts, when they take longer than a second
@@ -42,7 +43,7 @@ class Spacing:
     """Keeps the starts of one rate apart, but for a few that catch up."""
 
     def __init__(self, rate: float) -> None:
-        burst = max(2, math.ceil(math.ceil(rate) * _SPACING_BURST))
+        burst = burst_of(math.ceil(rate))
         self._poll = 0.5 / rate
         self._limiter = AsyncLimiter(burst, burst / rate)
         self._next = burst  # fills the bucket: catching up must be earned
@@ -114,6 +115,8 @@ class Pacer:
             return
         was = format_rate(self._adaptive.cap)
         self._adaptive.change_cap(rate)
+        if rate is not None:
+            self._ledger.change_cap(rate_window(rate, self._headroom))
         self._change_rate()
         said = f"the rate is changed from {was} to {format_rate(rate)} a second"
         self._record(f"{said} ({why})", why, rate=rate)
