@@ -48,7 +48,7 @@ def begin(now: float, cap: Window) -> Head:
         until=quiet,
         born=now,
         last=_NEVER,
-        spaced=quiet + burst_of(cap.starts) * cap.seconds / cap.starts,
+        spaced=quiet + _burst(cap),
         not_before=quiet,
     )
 
@@ -57,8 +57,20 @@ def with_cap(head: Head, now: float, cap: Window) -> Head:
     """Return the head with the larger cap: its own, while it holds, or this run's."""
     if cap.starts * head.window < head.starts * cap.seconds and now <= head.until:
         return head
-    until = max(now, head.not_before) + 2 * cap.seconds
-    return replace(head, starts=cap.starts, window=cap.seconds, until=until)
+    # What a slower run kept apart is no reason for a faster one to wait.
+    spaced = max(head.last, head.not_before) + _burst(cap)
+    return replace(
+        head,
+        starts=cap.starts,
+        window=cap.seconds,
+        until=max(now, head.not_before) + 2 * cap.seconds,
+        spaced=min(head.spaced, spaced),
+    )
+
+
+def _burst(cap: Window) -> float:
+    """Return the seconds that the starts of a burst would take if evenly spaced."""
+    return burst_of(cap.starts) * cap.seconds / cap.starts
 
 
 def paused(head: Head, until: float) -> Head:
