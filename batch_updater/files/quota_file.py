@@ -15,7 +15,8 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from struct import Struct
 from time import time_ns
@@ -75,6 +76,9 @@ class Head:
     not_before: float
 
 
+_VALUES = attrgetter(*(field.name for field in fields(Head)))
+
+
 class QuotaFile:
     """
     The file of one quota, open.
@@ -128,7 +132,7 @@ class QuotaFile:
 
     def write_head(self, head: Head) -> None:
         """Replace the head."""
-        raw = _HEAD.pack(_MAGIC, *astuple(head))
+        raw = _HEAD.pack(_MAGIC, *_VALUES(head))
         os.pwrite(self._fd, (raw + _checksum(raw)).ljust(_RING, b"\0"), 0)
 
     def read(self, number: int) -> Start:
