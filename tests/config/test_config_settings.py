@@ -200,6 +200,7 @@ BAD_TEXTS = {
     "allow-http": "2",
     "rate": "fast",
     "headroom": "50%",
+    "share-quota": "maybe",
     "concurrency": "4097",
     "adaptive": "sometimes",
     "max-attempts": "0",
@@ -227,7 +228,7 @@ BAD_TEXTS = {
 
 def test_every_option_that_can_be_wrong_is_tried() -> None:
     """Only paths take any text; what may hold a password is tried on its own."""
-    paths = {"mapping", "run-dir", "token-file", "ca-cert"}
+    paths = {"mapping", "run-dir", "quota-dir", "token-file", "ca-cert"}
     assert set(BY_NAME) - set(BAD_TEXTS) == paths | {"proxy"}
 
 
