@@ -153,14 +153,6 @@ async def open_outlet(
         _shared_ledger(settings, signals) as shared,
         closing(_breaker(settings, signals)) as breaker,
     ):
-        pacer = make_pacer(
-            settings.rate,
-            settings.headroom,
-            gate,
-            shared,
-            adaptive=settings.adaptive,
-            notices=signals.notices,
-        )
         async with open_transport(
             concurrency=settings.concurrency,
             patience=settings.timeout,
@@ -181,12 +173,23 @@ async def open_outlet(
                     auth=auth,
                     client=client,
                     renewal=renewal,
-                    pacer=pacer,
+                    pacer=_pacer(settings, signals, shared),
                     shared=shared,
                     breaker=breaker,
                     tokens=Tokens(gate),
                     signals=signals,
                 )
+
+
+def _pacer(settings: Settings, signals: Signals, shared: SharedLedger | None) -> Pacer:
+    return make_pacer(
+        settings.rate,
+        settings.headroom,
+        signals.gate,
+        shared,
+        adaptive=settings.adaptive,
+        notices=signals.notices,
+    )
 
 
 @contextmanager
