@@ -30,7 +30,7 @@ def frs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def logged() -> Iterator[list[logging.LogRecord]]:
-    """What this package logs from level INFO on while the test runs."""
+    """What is logged while the test runs, by this package from level INFO on."""
     records: list[logging.LogRecord] = []
 
     class Kept(logging.Handler):
@@ -38,12 +38,12 @@ def logged() -> Iterator[list[logging.LogRecord]]:
             records.append(record)
 
     handler, log = Kept(), logging.getLogger("batch_updater")
-    log.addHandler(handler)
+    logging.getLogger().addHandler(handler)
     level = log.level
     log.setLevel(logging.INFO)
     yield records
     log.setLevel(level)
-    log.removeHandler(handler)
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
@@ -32,7 +32,7 @@ from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import InputError, UsageError
+from batch_updater.errors import UsageError
 from batch_updater.export import list_faces
 from batch_updater.files.inputs import (
     STDIN,
@@ -143,7 +143,7 @@ def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, .
         return
     with ExitStack() as held:
         stdin = held.enter_context(_scratch_folder()) / "stdin"
-        spool_stdin(_open_stdin(), stdin)
+        spool_stdin(sys.stdin.buffer, stdin)
         yield resolve_inputs(names, resolved.settings.format, stdin=stdin)
 
 
@@ -156,9 +156,3 @@ def _scratch_folder() -> Iterator[Path]:
     with folder as path:
         Path(path).chmod(0o700)  # what a narrow umask has taken away
         yield Path(path)
-
-
-def _open_stdin() -> IO[bytes]:
-    if sys.stdin is None:
-        raise InputError("-: stdin is closed", hint="Pipe the rows in, or name a file.")
-    return sys.stdin.buffer

@@ -32,7 +32,8 @@ class Wait:
 WAITS = {
     "an answer": Wait([fault("stall", after=8, times=0)], arrivals=41),
     "a backoff": Wait(
-        [fault("respond", status=503, body="", headers=MINUTES, times=0)]
+        [fault("respond", status=503, body="", headers=MINUTES, times=0)],
+        ("--max-outage", "off"),
     ),
     "a quota": Wait(
         [fault("respond", code="FRS.0033", headers=MINUTES, times=0)],

@@ -81,7 +81,7 @@ def test_kill_with_rows_from_stdin(bench: Bench) -> None:
 
 
 def test_stdin_that_is_no_input(bench: Bench) -> None:
-    """A stdin that is closed is told: exit 2 and no traceback."""
+    """A stdin that is closed has no rows: exit 2 and no traceback."""
     closed = 'exec "$@" <&-'
     done = subprocess.run(
         ["/bin/sh", "-c", closed, "sh", COMMAND, "run", "-", *usual(bench)],
@@ -93,6 +93,6 @@ def test_stdin_that_is_no_input(bench: Bench) -> None:
         check=False,
     )
     assert done.returncode == 2, done
-    assert "-: stdin is closed" in done.stderr
+    assert "-: is empty" in done.stderr
     assert "Traceback" not in done.stderr
     assert bench.emulator.witness.requests == 0

@@ -1,6 +1,7 @@
 """The gateway: its quota, second projects, https, and a clock that is off."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -171,14 +172,14 @@ async def test_clock_offset() -> None:
         assert (await listed(emulator, client, **shifted)).status == 200
 
 
-async def test_broken_http(caplog: pytest.LogCaptureFixture) -> None:
+async def test_broken_http(logged: list[logging.LogRecord]) -> None:
     """A client that speaks no proper HTTP gets 400, and leaves no traceback."""
     async with opened(EmulatorSettings()) as (emulator, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Bad: \0\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
         writer.close()
-    assert caplog.records == []
+    assert logged == []
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_a_newer_journal(bench: Bench) -> None:
 
 def test_what_a_newer_version_adds(bench: Bench) -> None:
     """Notes, keys and settings that are not known are passed over, as far as the format is ours."""
-    source = stop_after(bench, 4, 10)
+    source = stop_after(bench, 4, 10, "--concurrency", "1")
     edit("job/run.json", weather="fine", tool_version="0.9.0")
     settings = bench.record().manifest["settings"]
     edit("job/run.json", settings={**settings, "phase-of-moon": ["full"]})
