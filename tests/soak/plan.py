@@ -38,6 +38,8 @@ class Plan:
         least_used: share of the rate that must be used.
         most_over: share of the rate by which a second may exceed it: nothing, but
             on a machine that is busy with other things.
+        most_faces: faces in the face set, which FRS lets hold 100,000 (page 0088);
+            more rows than that update them in turn.
     """
 
     seconds: float
@@ -47,11 +49,21 @@ class Plan:
     headroom: str = "1%"
     least_used: float = 0.97
     most_over: float = 0.0
+    most_faces: int = 90_000
 
     @property
     def rows(self) -> int:
         """As many as keep it busy for its time: some are sent more than once."""
         return round(self.seconds * self.rate * (1 - _TRIED_AGAIN / EVERY))
+
+    @property
+    def faces(self) -> int:
+        """How many faces the rows are about."""
+        return min(self.rows, self.most_faces)
+
+    def face(self, row: int) -> str:
+        """Return the face id of a row, whose value is the row's number."""
+        return f"F{(row - 1) % self.faces + 1:07d}"
 
     @property
     def busy(self) -> float:

@@ -48,17 +48,12 @@ class Soaked:
     """The value that each face holds; faces without one are left out."""
 
 
-def face(number: int) -> str:
-    """Return the face id of a row, and its value is the row's number."""
-    return f"F{number:07d}"
-
-
 def soak(plan: Plan, folder: Path) -> Soaked:
     """Run the command in a folder as the plan says; return what is left of it."""
     source, run_dir = folder / "faces.csv", folder / "run"
-    _write(source, plan.rows)
+    _write(source, plan)
     with _emulator(folder, plan) as url:
-        _seed(url, plan.rows)
+        _seed(url, plan)
         with _command(url, plan, source, run_dir) as process:
             samples = list(_watch(process))
         return Soaked(
@@ -73,11 +68,11 @@ def soak(plan: Plan, folder: Path) -> Soaked:
         )
 
 
-def _write(path: Path, rows: int) -> None:
+def _write(path: Path, plan: Plan) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["face_id", "external_fields.age"])
-        writer.writerows((face(n), n) for n in range(1, rows + 1))
+        writer.writerows((plan.face(n), n) for n in range(1, plan.rows + 1))
 
 
 @contextmanager
@@ -104,7 +99,15 @@ def _command(
     url: str, plan: Plan, source: Path, run_dir: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     words = ["run", str(source), "--face-set", FACE_SET, "--run-dir", str(run_dir)]
-    words += ["--endpoint", url, "--project-id", PROJECT, "-q"]
+    words += [
+        "--on-duplicate",
+        "in-order",
+        "--endpoint",
+        url,
+        "--project-id",
+        PROJECT,
+        "-q",
+    ]
     words += ["--rate", str(plan.rate), "--concurrency", str(plan.concurrency)]
     words += ["--timeout", f"{plan.timeout:g}s", "--headroom", plan.headroom]
     ours = ("BATCH_UPDATER_", "HUAWEICLOUD_")
@@ -132,12 +135,11 @@ def _watch(process: subprocess.Popen[bytes]) -> Iterator[Sample]:
         return
 
 
-def _seed(url: str, rows: int) -> None:
+def _seed(url: str, plan: Plan) -> None:
     fields = {"age": "integer"}
-    for first in range(1, rows + 1, _SEED):
-        faces = [
-            {"face_id": face(n)} for n in range(first, min(first + _SEED, rows + 1))
-        ]
+    for first in range(1, plan.faces + 1, _SEED):
+        numbers = range(first, min(first + _SEED, plan.faces + 1))
+        faces = [{"face_id": plan.face(n)} for n in numbers]
         body = {"face_set_name": FACE_SET, "faces": faces, "external_fields": fields}
         _ask(url, "seed", body)
 

@@ -8,11 +8,13 @@ import pytest
 from soak.checks import check
 from soak.plan import ACTIONS, EVERY, Plan
 from soak.samples import Sample, slope, steepest
-from soak.soaking import Soaked, face, soak
+from soak.soaking import Soaked, soak
 
 # The other tests keep this machine busy: what a rate really holds is counted in
 # tests/pacing, in tests/integration and by the long form.
-SHORT = Plan(seconds=20, rate=100, timeout=1.0, least_used=0.5, most_over=0.5)
+SHORT = Plan(
+    seconds=20, rate=100, timeout=1.0, least_used=0.5, most_over=0.5, most_faces=700
+)
 
 
 def broken(soaked: Soaked) -> set[str]:
@@ -33,7 +35,7 @@ def test_short_soak(tmp_path: Path) -> None:
     assert broken(replace(soaked, code=3)) == {"exit code"}
     witness = {**soaked.witness, "worst_second": 151}
     assert broken(replace(soaked, witness=witness)) == {"rate is a cap"}
-    stored = {**soaked.stored, face(17): 18}
+    stored = {**soaked.stored, SHORT.face(17): 18}
     assert broken(replace(soaked, stored=stored)) == {"server and journal agree"}
     fewer = soaked.arrivals[:-1]
     assert broken(replace(soaked, arrivals=fewer)) == {"every attempt is on record"}
