@@ -164,7 +164,9 @@ async def open_outlet(
                 transport.send, connection.endpoint, connection.project_id, auth
             )
             retry = _retry_policy(settings)
-            renewal = Renewal(auth, gate, retry, SystemRandom(), signals.notices)
+            renewal = Renewal(
+                auth, gate, retry, SystemRandom(), signals.notices, settings.max_outage
+            )
             async with renewal.kept_fresh():
                 yield Outlet(
                     settings=settings,

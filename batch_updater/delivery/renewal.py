@@ -9,12 +9,26 @@ from typing import Protocol, TypeVar
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.errors import RunRefused, RunStopped
+from batch_updater.errors import CircuitOpen, RunRefused, RunStopped
 from batch_updater.frs.sending import TryAgain
 
 Answer = TypeVar("Answer")
 
 _LATER = "Try again later; what was sent is recorded."
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _within(left: float, delay: float, trouble: TryAgain) -> float:
+    """Return the delay, cut to the time that is left; CircuitOpen when none is."""
+    if left > 0:
+        return min(delay, left)
+    raise CircuitOpen(
+        f"credentials could not be renewed within --max-outage: {trouble.message}",
+        hint="When that is over, resume goes on.",
+    )
 
 
 class Renewable(Protocol):
@@ -39,7 +53,9 @@ class Renewal:
 
     Args:
         notices: told of a renewal that failed while the old credentials still
-            hold.
+            hold, and of one that the run has to wait for.
+        max_outage: seconds for which a run waits for whoever issues credentials;
+            None for as long as `retry` lets a row.
     """
 
     def __init__(
@@ -49,10 +65,11 @@ class Renewal:
         retry: RetryPolicy,
         chance: Random,
         notices: Notices,
+        max_outage: float | None = None,
     ) -> None:
         self._auth, self._gate = auth, gate
         self._retry, self._chance = retry, chance
-        self._notices = notices
+        self._notices, self._max_outage = notices, max_outage
         self._taken = -1
         self._turn = asyncio.Lock()
         self._signed_in = asyncio.Event()
@@ -94,37 +111,50 @@ class Renewal:
             try:
                 # What would start meanwhile could only be refused as well.
                 with self._gate.held():
-                    return await self._renew()
+                    return await self._renew(self._max_outage)
             except RunStopped as reason:
                 self._gate.close(reason)
                 return False
 
-    async def _renew(self) -> bool:
-        return await self.patiently(self._auth.renew)
+    async def _renew(self, lasts: float | None = None) -> bool:
+        return await self.patiently(self._auth.renew, lasts)
 
-    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def patiently(
+        self, ask: Callable[[], Awaitable[Answer]], lasts: float | None = None
+    ) -> Answer:
         """
         Ask until there is an answer, with pauses that grow.
 
         Args:
             ask: one request; TryAgain when it may be answered later.
+            lasts: seconds for which to ask; None for as long as `retry` lets a row.
 
         Raises:
-            RunRefused: the attempts are spent; RunStopped: the run drains instead.
+            RunRefused: the attempts are spent; CircuitOpen: the time is;
+            RunStopped: the run drains instead.
         """
-        attempt, spent = 0, 0.0
+        began, attempt, spent = _now(), 0, 0.0
         while self._gate.reason is None:
             attempt += 1
             try:
                 return await ask()
             except TryAgain as trouble:
                 delay = self._retry.backoff(attempt, trouble.retry_after, self._chance)
-                if not self._retry.allows(attempt, spent, delay):
+                if lasts is not None:
+                    delay = _within(began + lasts - _now(), delay, trouble)
+                elif not self._retry.allows(attempt, spent, delay):
                     raise RunRefused(trouble.message, hint=_LATER) from None
-                self._notices.mention(f"signing in is tried again: {trouble.message}")
+                self._tell_again(trouble, attempt, waited_for=lasts is not None)
             spent += delay
             await self._gate.sleep(delay)
         raise self._gate.reason
+
+    def _tell_again(self, trouble: TryAgain, attempt: int, *, waited_for: bool) -> None:
+        said = f"signing in is tried again: {trouble.message}"
+        if waited_for and attempt == 2:  # the first one may be a hiccup
+            self._notices.tell(f"nothing is sent until it succeeds: {said}")
+        else:
+            self._notices.mention(said)
 
     async def _keep_fresh(self, least_pause: float) -> None:
         await self._signed_in.wait()

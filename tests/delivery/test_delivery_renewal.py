@@ -4,13 +4,14 @@ import asyncio
 from random import Random
 
 import pytest
+from virtual import now, run_virtually
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
-from batch_updater.errors import Interrupted, RunRefused, RunStopped
+from batch_updater.errors import CircuitOpen, Interrupted, RunRefused, RunStopped
 from batch_updater.frs.sending import TryAgain
 
 AT_ONCE = RetryPolicy(max_attempts=4, base=0.0)
@@ -104,6 +105,28 @@ async def test_a_source_that_stays_busy_ends_the_run() -> None:
     assert not await renewal.renew(0)
     assert isinstance(gate.reason, RunRefused)
     assert gate.reason.message == "IAM is busy"
+
+
+def test_an_outage_of_the_source_is_outlasted() -> None:
+    """Rows wait for IAM as they wait for FRS: for --max-outage, and then exit 4 says so."""
+
+    async def renew(busy: int) -> tuple[Gate, float, list[str]]:
+        told: list[str] = []
+        credentials, gate = Credentials(*[BUSY] * busy, True), Gate()
+        policy, notices = RetryPolicy(max_attempts=4), Notices(told.append)
+        renewal = Renewal(credentials, gate, policy, Random(1), notices, 900.0)
+        assert await renewal.renew(0) is (gate.reason is None)
+        return gate, now(), told
+
+    gate, _, told = run_virtually(renew(20))
+    assert not gate.closed
+    assert told == [
+        "nothing is sent until it succeeds: signing in is tried again: IAM is busy"
+    ]
+    gate, ended, _ = run_virtually(renew(500))
+    assert isinstance(gate.reason, CircuitOpen)
+    assert "IAM is busy" in gate.reason.message
+    assert ended == pytest.approx(900)
 
 
 async def test_signing_in_stops_with_the_run() -> None:
