@@ -47,7 +47,7 @@ from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.report.text import count_rows
-from batch_updater.retrying import Retry
+from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (

@@ -16,7 +16,7 @@ from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Selection
 from batch_updater.manifest import Manifest, load_manifest
-from batch_updater.retrying import Retry
+from batch_updater.retries.choice import Retry
 from batch_updater.version import __version__
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.reader import PAGES
 from batch_updater.errors import RunDirectoryError
+from batch_updater.families.reunion import tell_family
 from batch_updater.files.journal import Record, replay
 from batch_updater.files.outcome_index import OutcomeIndex
 from batch_updater.files.run_dir import RunDirectory
@@ -18,7 +19,6 @@ from batch_updater.manifest import Manifest
 from batch_updater.mapping.snapshot import SnapshotColumns
 from batch_updater.models import Outcome, Purpose, Result
 from batch_updater.report.summary import Stop, Summary
-from batch_updater.reunion import tell_family
 from batch_updater.summaries import Told, export_again, write_listing
 from batch_updater.views import write_views
 

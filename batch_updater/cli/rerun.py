@@ -27,7 +27,7 @@ from batch_updater.manifest import (
 from batch_updater.models import Purpose
 from batch_updater.pipeline import Job, conclude
 from batch_updater.record import Opened
-from batch_updater.retrying import Retry
+from batch_updater.retries.choice import Retry
 from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.

@@ -11,7 +11,13 @@ from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError
-from batch_updater.family import find_family
+from batch_updater.families.family import find_family
+from batch_updater.families.reunion import (
+    Chapter,
+    family_folder,
+    tell_story,
+    write_family,
+)
 from batch_updater.files.lines import encode_result, format_time
 from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import open_run_directory
@@ -19,12 +25,6 @@ from batch_updater.frs.codes import find_code
 from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
-from batch_updater.reunion import (
-    Chapter,
-    family_folder,
-    tell_story,
-    write_family,
-)
 from batch_updater.snapshots import write_all
 from batch_updater.summaries import read_stop
 from batch_updater.views import (

@@ -13,14 +13,13 @@ from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
-from batch_updater.edited import Edited, read_edited
 from batch_updater.errors import UsageError
+from batch_updater.families.reunion import still_failed
 from batch_updater.files.lock import locked
 from batch_updater.manifest import make_intake
-from batch_updater.mending import Mended, Original, mend
 from batch_updater.models import Purpose
 from batch_updater.pipeline import Job
-from batch_updater.retrying import (
+from batch_updater.retries.choice import (
     Asked,
     Retry,
     Wanted,
@@ -28,7 +27,8 @@ from batch_updater.retrying import (
     read_noted,
     refuse_mixed,
 )
-from batch_updater.reunion import still_failed
+from batch_updater.retries.edited import Edited, read_edited
+from batch_updater.retries.mending import Mended, Original, mend
 
 # How the run read its own input; what was mended is a file of its own.
 _OF_THE_INPUT = frozenset({"format", "delimiter", "encoding", "limit"})

@@ -1,1 +1,1 @@
-"""Moving one task to one result: sender > calls > pacing, retry, circuit, pool > gate."""
+"""Moving one task to one result: sender > calls > breaker, pool, renewal > pacing, retry, circuit > gate."""

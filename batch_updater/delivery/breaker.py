@@ -112,14 +112,14 @@ class Breaker:
         self._hold_or_release()
 
     def _tell_closed(self) -> None:
-        probes = self._circuit.probes
+        probes, lasted = self._circuit.probes, format_duration(self._lasted)
+        said = f"the service is back after {lasted}; probes that failed: {probes}"
+        self._tell_end(said, "closed")
+
+    def _tell_end(self, said: str, state: str) -> None:
+        lasted, probes = round(self._lasted, 3), self._circuit.probes
         self._notices.record(
-            "circuit",
-            f"the service is back after {format_duration(self._lasted)}; "
-            f"probes that failed: {probes}",
-            state="closed",
-            outage_s=round(self._lasted, 3),
-            probes=probes,
+            "circuit", said, state=state, outage_s=lasted, probes=probes
         )
 
     def _give_up(self) -> None:
@@ -133,13 +133,8 @@ class Breaker:
                 hint=_HINT,
             )
         )
-        self._notices.record(
-            "circuit",
-            f"the service is not back after {lasted} (--max-outage)",
-            state="given_up",
-            outage_s=round(self._lasted, 3),
-            probes=probes,
-        )
+        said = f"the service is not back after {lasted} (--max-outage)"
+        self._tell_end(said, "given_up")
 
     @property
     def _lasted(self) -> float:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -92,7 +91,7 @@ class Transport:
         limit: int = BODY_LIMIT,
     ) -> Reply:
         """Send one request; whatever happens on the way is a Reply."""
-        route, way = self._route(url), _Way()
+        route = self._route(url)
         try:
             async with self._session.request(
                 method,
@@ -102,12 +101,9 @@ class Transport:
                 allow_redirects=False,
                 proxy=route.proxy,
                 proxy_headers=route.proxy_headers,
-                trace_request_ctx=way,
             ) as response:
                 return self._without_secrets(await _read_reply(response, keep, limit))
         except (aiohttp.ClientError, TimeoutError, _BrokenConnection) as error:
-            if isinstance(error, TimeoutError) and not way.left:
-                return Reply(None, error="connect", detail=_NOT_LEFT, sent=False)
             trouble = _reply_of_trouble(error, proxied=route.proxy is not None)
             return self._without_secrets(trouble)
 
@@ -146,31 +142,6 @@ def _noting(note: Callable[[ssl.SSLObject], None]) -> type[ssl.SSLObject]:
             note(self)
 
     return Noted
-
-
-_NOT_LEFT = "no connection within --timeout"
-
-
-@dataclass(slots=True)
-class _Way:
-    """How far one request has come: whether any of it has left."""
-
-    left: bool = False
-
-
-async def _note_left(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceRequestHeadersSentParams,
-) -> None:
-    context.trace_request_ctx.left = True
-
-
-def _make_trace() -> aiohttp.TraceConfig:
-    # aiohttp's own time limit ends with the same error before and after sending.
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_note_left)
-    return trace
 
 
 class _BrokenConnection(Exception):
@@ -394,7 +365,6 @@ async def open_transport(
             "User-Agent": "batch-updater",
         },
         middlewares=(_send_once,),
-        trace_configs=[_make_trace()],
     ) as session:
         transport = Transport(session, proxy_for)
         ssl_context.sslobject_class = _noting(transport.note_handshake)

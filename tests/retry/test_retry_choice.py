@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_updater.models import ErrorClass, Outcome, Result
-from batch_updater.retrying import Asked, Wanted, is_code, read_runs, write_runs
+from batch_updater.retries.choice import Asked, Wanted, is_code, read_runs, write_runs
 
 MIXED = {2: "FRS.0303", 4: "FRS.0018", 5: "FRS.0018", 7: "FRS.0402"}
 

@@ -9,14 +9,14 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_updater.family import find_family
+from batch_updater.families.family import find_family
+from batch_updater.families.folding import folded
 from batch_updater.files.journal import Journal, select_rows
 from batch_updater.files.run_dir import MENDED, RunDirectory, create_run_directory
-from batch_updater.folding import folded
 from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 from batch_updater.report.summary import SummaryBuilder
-from batch_updater.retrying import Ordinals, Retry, read_noted
+from batch_updater.retries.choice import Ordinals, Retry, read_noted
 
 MANY = settings(
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]

@@ -9,17 +9,17 @@ import numpy as np
 
 from batch_updater.config.settings import Settings, resolve
 from batch_updater.errors import InputError, RunDirectoryError
-from batch_updater.family import Family, Member, find_family
+from batch_updater.families.family import Family, Member, find_family
+from batch_updater.families.folding import Fold, folded, origin_of, time_of
 from batch_updater.files.journal import replay
 from batch_updater.files.run_dir import RunDirectory
-from batch_updater.folding import Fold, folded, origin_of, time_of
 from batch_updater.intake.cells import own_texts
 from batch_updater.intake.rows import Selection
 from batch_updater.manifest import check_unchanged, load_manifest, make_intake
 from batch_updater.models import Outcome, Result
 from batch_updater.report.summary import Summary, SummaryBuilder
 from batch_updater.report.text import count_rows
-from batch_updater.retrying import read_noted, root_positions
+from batch_updater.retries.choice import read_noted, root_positions
 from batch_updater.summaries import Told, summarise
 from batch_updater.views import Known, write_rows
 

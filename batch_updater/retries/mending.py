@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from batch_updater.edited import Edited
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.inputs import Input, InputFormat, as_input
 from batch_updater.files.results import align, own_columns
@@ -30,7 +29,8 @@ from batch_updater.mapping.damage import damage_of, damage_of_id, suspicion
 from batch_updater.mapping.duplicates import Hashes, hash_ids
 from batch_updater.models import FieldType, OnDuplicate
 from batch_updater.report.text import count_rows
-from batch_updater.retrying import Ordinals, root_positions
+from batch_updater.retries.choice import Ordinals, root_positions
+from batch_updater.retries.edited import Edited
 
 _EXAMPLES = 10
 

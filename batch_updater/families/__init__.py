@@ -1,0 +1,1 @@
+"""A run and its retries as one truth: reunion > folding > family."""

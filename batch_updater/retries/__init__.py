@@ -1,0 +1,1 @@
+"""What a retry sends: mending > choice, edited."""
