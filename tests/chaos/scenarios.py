@@ -135,6 +135,16 @@ SCENARIOS = {
     "a quota below the rate": Scenario(
         settings={"qps": 100}, arrives=True, flags=("--rate", "200")
     ),
+    "a quota that moves": Scenario(
+        settings={"qps": 100},
+        act=lambda bench: bench.emulator.change_quota(40),
+        arrives=True,
+        flags=("--rate", "200"),
+    ),
+    "the service gone for good": Scenario(
+        forecast=((0.15, Weather(port=Port.CLOSED)),),
+        flags=("--max-outage", "1s", "--concurrency", "64"),
+    ),
     "credentials end": Scenario(
         forecast=always(trouble(Kind.RESET_ANSWER, 1.0, 0, 4000)),
         act=lambda bench: bench.emulator.revoke_issued(),
