@@ -35,7 +35,7 @@ class Sufferer:
         bench, scenario = self.bench, self.scenario
         bench.emulator.script(scenario.faults)
         rate = str(scenario.cap or RATE)
-        flags = ("--rate", rate, "--headroom", "5%", "--max-duration", "20s")
+        flags = ("--rate", rate, "--headroom", "5%", "--max-duration", "6s")
         with self._storm(), self._acts():
             ended = bench.run(
                 SOURCE, "--endpoint", self.proxy.url, *flags, *BOUNDS, *scenario.flags
