@@ -8,7 +8,13 @@ from typing import Any
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.errors import CircuitOpen, JournalFailed, RunRefused, RunStopped
+from batch_updater.errors import (
+    CircuitOpen,
+    JournalFailed,
+    RunRefused,
+    RunStopped,
+    TimeWindowOver,
+)
 from batch_updater.files.journal import Journal
 from batch_updater.models import Outcome, Result
 from batch_updater.report.summary import Stop
@@ -73,13 +79,23 @@ class Scribe:
             self._journal.note(kind, facts)
         self._heed()
 
-    def end(self) -> Stop | None:
-        """Note the end and why; nothing comes after it. Return why it was early."""
-        stop = as_stop(self.reason)
+    def end(self, *, done: bool = False) -> Stop | None:
+        """
+        Note the end and why; nothing comes after it. Return why it was early.
+
+        Args:
+            done: whether nothing is left: a time window that is over then cut
+                nothing short.
+        """
+        stop = self._stop(done=done)
         self.note("end", {"stop": asdict(stop) if stop else None})
         self._sync()
         self._journal.give_room_back()
-        return as_stop(self.reason)
+        return self._stop(done=done)
+
+    def _stop(self, *, done: bool) -> Stop | None:
+        reason = self.reason
+        return None if done and isinstance(reason, TimeWindowOver) else as_stop(reason)
 
     @asynccontextmanager
     async def syncing(self) -> AsyncIterator[None]:
