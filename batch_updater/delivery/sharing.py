@@ -112,8 +112,15 @@ class SharedLedger:
         """Return how many of this run's own starts came after a moment."""
         return self._own.since(moment)
 
-    def change_cap(self, cap: Window) -> None:
-        """Let the quota be what another rate of this run allows, if it is the largest."""
+    def change_cap(self, cap: Window | None) -> None:
+        """
+        Let the quota be what another rate of this run allows, if it is the largest.
+
+        Raises:
+            ValueError: there is no rate; all runs would be without one.
+        """
+        if cap is None:
+            raise ValueError("--share-quota needs a rate")
         self._cap = cap
 
     def _spread(self) -> None:

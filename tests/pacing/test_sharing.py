@@ -241,6 +241,19 @@ def test_another_rate_of_a_run_is_another_quota(tmp_path: Path) -> None:
     assert 45 <= most_in(fast) <= 50
 
 
+def test_no_run_that_shares_becomes_unlimited(tmp_path: Path) -> None:
+    """A shared quota needs a rate, and the one there is stays: nobody is told otherwise."""
+
+    async def story() -> list[float]:
+        run = Run(tmp_path, 5)
+        with pytest.raises(ValueError, match="--share-quota needs a rate"):
+            run.pacer.change_rate(None, "test")
+        assert run.pacer.cap() == 5
+        return await run.start(15)
+
+    assert most_in(run_virtually(story())) <= 5
+
+
 @pytest.mark.parametrize(
     "harm",
     [
