@@ -102,6 +102,7 @@ class Scribe:
         """Make what is written durable every now and then while the block runs."""
         over = asyncio.Event()
         task = asyncio.create_task(self._keep_synced(over))
+        task.add_done_callback(self._heed_end)
         try:
             yield
         finally:
@@ -119,7 +120,9 @@ class Scribe:
     async def _sync_in_time(self) -> None:
         syncing = asyncio.create_task(asyncio.to_thread(self._sync))
         done, _ = await asyncio.wait([syncing], timeout=self._interval)
-        if not done:
+        if done:
+            syncing.result()  # what is no trouble with the disk surfaces here
+        else:
             self._tell_slow()
             with self._gate.held():
                 await syncing
@@ -134,6 +137,11 @@ class Scribe:
     def _heed(self) -> None:
         if self._journal.trouble:
             self._gate.close(self._journal.trouble)
+
+    def _heed_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            said = f"the journal is not synced any more: {error}"
+            self._gate.close(JournalFailed(said, hint="resume goes on."))
 
     def _tell_slow(self) -> None:
         if not self._slow:
