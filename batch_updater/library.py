@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import BY_NAME
+from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.secrets import Secrets
-from batch_updater.config.settings import Resolved, Settings, resolve
+from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
+from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
     CircuitOpen,
     JournalFailed,
@@ -45,9 +46,16 @@ from batch_updater.models import FaceUpdate, Outcome, Result, Task
 from batch_updater.outlet import open_outlet
 from batch_updater.pipeline import Job, execute
 from batch_updater.report.summary import Summary
+from batch_updater.upkeep import time_window
 
 Updates = Iterable[FaceUpdate] | AsyncIterable[FaceUpdate]
 Credentials = AccessKey | Password
+# All others are about files and records; those of safety take counted rows.
+_OF_STREAMS = frozenset(
+    option.name
+    for option in OPTIONS
+    if option.group in {"target", "pace", "retry", "credentials"}
+) | {"strict", "include-values", "max-outage", "max-duration", "stop-at"}
 _STOPS: Mapping[str, type[RunStopped]] = {
     kind.name: kind
     for kind in (
@@ -158,27 +166,33 @@ async def update_faces(
         updates: any iterable or asynchronous iterable; it is read as fast as
             updates can be sent and results are taken, and never further ahead.
         token, credentials: as `run` takes them.
-        settings: flags of `run` about target, pace, retry and credentials.
+        settings: flags of `run` about target, pace, retry and credentials, and
+            `strict`, `include_values`, `max_outage`, `max_duration`, `stop_at`.
 
     Raises:
-        UsageError: a setting is missing or wrong.
+        UsageError: a setting is missing or wrong, or is about files.
         RunRefused: the service refuses all of it; raised after the results of
             what was in flight. Updates that were not sent have no result, or
             one that says `unprocessed`.
         CircuitOpen: the service has been down for longer than `max_outage`;
             likewise.
+        TimeWindowOver: `max_duration` or `stop_at` is over; likewise.
     """
     resolved = _resolve(token, credentials, settings)
+    _refuse_of_files(resolved.texts)
     options, connection = resolved.settings, connect_to_face_set(resolved)
+    refuse_past(options.stop_at)
     gate = Gate()
     signals = Signals(gate, _notices(options))
     async with open_outlet(options, connection, signals) as outlet:
-        declared = dict((await outlet.ask_face_set()).fields)
+        async with time_window(signals, options):
+            declared = dict((await outlet.ask_face_set()).fields)
         types = FieldTypes(types=declared, allowed=frozenset(declared))
         send = outlet.sender(repeats=lambda face_id: True)
         make = _Maker(options, types)
         async with (
-            aclosing(_batches(updates, make)) as batches,
+            aclosing(_batches(updates, make, gate)) as batches,
+            time_window(signals, options),
             open_pool(Feed(batches, gate), send, options.concurrency) as pool,
         ):
             yield _until_refused(aiter(pool), signals)
@@ -215,14 +229,24 @@ class _Maker:
 
 
 async def _batches(
-    updates: Updates, make: Callable[[FaceUpdate], Task | Result]
+    updates: Updates, make: Callable[[FaceUpdate], Task | Result], gate: Gate
 ) -> AsyncGenerator[Batch, None]:
     if isinstance(updates, AsyncIterable):
-        async for update in updates:
+        coming = aiter(updates)
+        # Whoever waits for an update that may never come must hear of the end.
+        while update := await gate.unless_closed(lambda: anext(coming, None)):
             yield (make(update),)
         return
     # Lazily: whoever takes the next update reads it, and nobody reads ahead.
     yield (make(update) for update in updates)
+
+
+def _refuse_of_files(given: Texts) -> None:
+    for name in given.keys() - _OF_STREAMS:
+        raise UsageError(
+            f"{BY_NAME[name].attribute} is no setting of a stream of updates",
+            hint="It is one of run(), which takes files and keeps a record.",
+        )
 
 
 def _resolve(

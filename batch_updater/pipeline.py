@@ -343,7 +343,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                     stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
-    return scribe.end()
+    return scribe.end(done=tally.finished == rows)
 
 
 def _allowed(settings: Settings, rows: int) -> int | None:

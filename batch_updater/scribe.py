@@ -8,7 +8,13 @@ from typing import Any
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.errors import CircuitOpen, JournalFailed, RunRefused, RunStopped
+from batch_updater.errors import (
+    CircuitOpen,
+    JournalFailed,
+    RunRefused,
+    RunStopped,
+    TimeWindowOver,
+)
 from batch_updater.files.journal import Journal
 from batch_updater.models import Outcome, Result
 from batch_updater.report.summary import Stop
@@ -73,19 +79,30 @@ class Scribe:
             self._journal.note(kind, facts)
         self._heed()
 
-    def end(self) -> Stop | None:
-        """Note the end and why; nothing comes after it. Return why it was early."""
-        stop = as_stop(self.reason)
+    def end(self, *, done: bool = False) -> Stop | None:
+        """
+        Note the end and why; nothing comes after it. Return why it was early.
+
+        Args:
+            done: whether nothing is left: a time window that is over then cut
+                nothing short.
+        """
+        stop = self._stop(done=done)
         self.note("end", {"stop": asdict(stop) if stop else None})
         self._sync()
         self._journal.give_room_back()
-        return as_stop(self.reason)
+        return self._stop(done=done)
+
+    def _stop(self, *, done: bool) -> Stop | None:
+        reason = self.reason
+        return None if done and isinstance(reason, TimeWindowOver) else as_stop(reason)
 
     @asynccontextmanager
     async def syncing(self) -> AsyncIterator[None]:
         """Make what is written durable every now and then while the block runs."""
         over = asyncio.Event()
         task = asyncio.create_task(self._keep_synced(over))
+        task.add_done_callback(self._heed_end)
         try:
             yield
         finally:
@@ -103,7 +120,9 @@ class Scribe:
     async def _sync_in_time(self) -> None:
         syncing = asyncio.create_task(asyncio.to_thread(self._sync))
         done, _ = await asyncio.wait([syncing], timeout=self._interval)
-        if not done:
+        if done:
+            syncing.result()  # what is no trouble with the disk surfaces here
+        else:
             self._tell_slow()
             with self._gate.held():
                 await syncing
@@ -118,6 +137,11 @@ class Scribe:
     def _heed(self) -> None:
         if self._journal.trouble:
             self._gate.close(self._journal.trouble)
+
+    def _heed_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            said = f"the journal is not synced any more: {error}"
+            self._gate.close(JournalFailed(said, hint="resume goes on."))
 
     def _tell_slow(self) -> None:
         if not self._slow:

@@ -1,10 +1,13 @@
 """The gate at the source: open while the run goes on, and the place to wait."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from batch_updater.errors import RunStopped
+
+T = TypeVar("T")
 
 
 class Bell:
@@ -89,6 +92,22 @@ class Gate:
         """Wait until nobody holds the gate, or until it closes."""
         while self.is_held:
             await self._free.wait()
+
+    async def unless_closed(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what is asked for; None when the gate closes first, which ends that."""
+        if self.closed:
+            return None
+        task = asyncio.ensure_future(ask())
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(lambda _: _wake(sleeper))
+        self._closing.sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            self._closing.sleepers.discard(sleeper)
+            if task.cancel():
+                await asyncio.wait([task])
+        return None if task.cancelled() else task.result()
 
     async def sleep(self, delay: float, bell: Bell | None = None) -> None:
         """Wait `delay` seconds, or until the bell rings or the gate closes."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MOST_STARTS = 1_000_000  # of one window: 16 MB
-_LEAST_KEPT = 8192
+_LEAST_KEPT = 1 << 16  # 1 MB: more than an hour of ten a second, should one be told
 _MOST_LATE = 0.025  # of the window: what is left is more than 97 % of the rate
 _BURST = 0.02  # of a window's starts, at least two
 
@@ -90,8 +90,16 @@ class Ledger(Protocol):
     def since(self, moment: float) -> int:
         """Return how many of the starts that are remembered came after a moment."""
 
-    def change_cap(self, cap: Window) -> None:
-        """Take note of another rate; how the service slows this run is not in it."""
+    def change_cap(self, cap: Window | None) -> None:
+        """
+        Take note of another rate; how the service slows this run is not in it.
+
+        Args:
+            cap: None for no rate at all.
+
+        Raises:
+            ValueError: this ledger cannot be without one.
+        """
 
 
 class LocalLedger:
@@ -134,7 +142,7 @@ class LocalLedger:
         known = range(max(0, self._count - self._size), self._count)
         return len(known) - bisect_right(known, moment, key=self._at)
 
-    def change_cap(self, cap: Window) -> None:
+    def change_cap(self, cap: Window | None) -> None:
         """Do nothing: it comes with the windows."""
 
     def _at(self, number: int) -> float:

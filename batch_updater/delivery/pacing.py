@@ -110,13 +110,16 @@ class Pacer:
 
         Args:
             why: who asks for it, for the journal.
+
+        Raises:
+            ValueError: the ledger needs a rate; the one there is stays.
         """
         if rate == self._adaptive.cap:
             return
         was = format_rate(self._adaptive.cap)
+        cap = None if rate is None else rate_window(rate, self._headroom)
+        self._ledger.change_cap(cap)
         self._adaptive.change_cap(rate)
-        if rate is not None:
-            self._ledger.change_cap(rate_window(rate, self._headroom))
         self._change_rate()
         said = f"the rate is changed from {was} to {format_rate(rate)} a second"
         self._record(f"{said} ({why})", why, rate=rate)

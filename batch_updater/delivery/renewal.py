@@ -166,7 +166,8 @@ class Renewal:
                 continue  # what is in flight would wait for it, and has its own
             try:
                 async with self._turn:
-                    await self._auth.renew()
+                    if self._auth.due():  # or a row has met its end meanwhile
+                        await self._auth.renew()
                 attempt = 0
             except TryAgain as trouble:
                 attempt += 1

@@ -16,6 +16,7 @@ from batch_updater.delivery.turns import (
     make,
     paused,
     with_cap,
+    without_cap,
 )
 from batch_updater.errors import QuotaFailed, UsageError
 from batch_updater.files.quota_file import Head, QuotaFile, open_quota_file
@@ -72,6 +73,7 @@ class SharedLedger:
     def leave(self) -> None:
         """Let go of the file."""
         if self._file:
+            self._give_up(self._cap)
             self._file.close()
             self._file = None
 
@@ -112,9 +114,26 @@ class SharedLedger:
         """Return how many of this run's own starts came after a moment."""
         return self._own.since(moment)
 
-    def change_cap(self, cap: Window) -> None:
-        """Let the quota be what another rate of this run allows, if it is the largest."""
-        self._cap = cap
+    def change_cap(self, cap: Window | None) -> None:
+        """
+        Let the quota be what another rate of this run allows, if it is the largest.
+
+        Raises:
+            ValueError: there is no rate; all runs would be without one.
+        """
+        if cap is None:
+            raise ValueError("--share-quota needs a rate")
+        before, self._cap = self._cap, cap
+        self._give_up(before)
+
+    def _give_up(self, cap: Window) -> None:
+        """Let no other run go by a cap that is no longer this one's."""
+
+        def forget(head: Head, now: float, file: QuotaFile) -> tuple[Head, bool]:
+            return without_cap(head, cap), True
+
+        # Should the file be held just now, it is forgotten a little later.
+        self._try(forget)
 
     def _spread(self) -> None:
         if self._file and self._try(_look) is None and not self._gate.closed:

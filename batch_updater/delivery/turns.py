@@ -68,6 +68,13 @@ def with_cap(head: Head, now: float, cap: Window) -> Head:
     )
 
 
+def without_cap(head: Head, cap: Window) -> Head:
+    """Return the head without a cap that its run gives up: the next to ask brings one."""
+    if (head.starts, head.window) != (cap.starts, cap.seconds):
+        return head
+    return replace(head, until=_NEVER)
+
+
 def _burst(cap: Window) -> float:
     """Return the seconds that the starts of a burst would take if evenly spaced."""
     return burst_of(cap.starts) * cap.seconds / cap.starts

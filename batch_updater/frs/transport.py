@@ -341,12 +341,12 @@ async def open_transport(
     Open a transport whose connections are kept until the block ends.
 
     Args:
-        concurrency: the most connections at once.
+        concurrency: the most requests for rows at once.
         patience: seconds a request may take, connecting included; the last
             twentieth is for the answer alone.
     """
     connector = aiohttp.TCPConnector(
-        limit=concurrency,
+        limit=concurrency + 1,  # whoever renews credentials beside them
         keepalive_timeout=_IDLE_SECONDS,
         ttl_dns_cache=300,
         ssl=ssl_context,

@@ -188,6 +188,38 @@ async def test_a_drain_renews_nothing_in_advance() -> None:
     assert credentials.asked == 1
 
 
+async def test_a_renewal_that_a_row_met_first_is_not_made_twice() -> None:
+    """Who keeps credentials fresh looks again once a row's renewal is over."""
+    begun, answered, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Slow(Credentials):
+        async def renew(self) -> bool:
+            if self.version or self.asked:
+                begun.set()
+                await answered.wait()
+            self.is_due = False
+            return await super().renew()
+
+        def due(self) -> bool:
+            if self.is_due:
+                looked.set()
+            return super().due()
+
+    credentials, gate = Slow(False, True, True), Gate()
+    renewal = Renewal(credentials, gate, AT_ONCE, Random(1), Notices())
+    async with renewal.kept_fresh(least_pause=0.0):
+        await renewal.sign_in()
+        row = asyncio.create_task(renewal.renew(0))
+        await begun.wait()
+        credentials.is_due = True
+        await asyncio.wait_for(looked.wait(), 10)
+        answered.set()
+        assert await row
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert (credentials.asked, renewal.version) == (2, 1)
+
+
 async def test_nothing_starts_with_old_credentials() -> None:
     """While they are renewed nobody gets a slot, and afterwards everybody does."""
     asked, answered = asyncio.Event(), asyncio.Event()

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from yarl import URL
@@ -58,6 +58,36 @@ def deaf() -> Iterator[str]:
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
         yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_a_login_takes_no_connection_from_a_row() -> None:
+    """Whoever renews credentials beside the rows waits for himself, when IAM hangs."""
+
+    over = asyncio.Event()
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with closing(writer):
+            if b"tokens" in await reader.readline():
+                await over.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as server,
+        open_transport(
+            concurrency=1,
+            patience=2.0,
+            ssl_context=ssl.create_default_context(),
+            proxy_for=lambda target: None,
+        ) as transport,
+    ):
+        url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        login = asyncio.create_task(transport.send("POST", url / "tokens", {}, b"{}"))
+        await asyncio.sleep(0)
+        row = await transport.send("PUT", url / "faces", {}, b"{}")
+        over.set()
+        assert (row.status, (await login).status) == (200, 200)
 
 
 async def test_a_refused_connection() -> None:

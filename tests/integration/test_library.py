@@ -293,6 +293,44 @@ async def test_refusal(bench: Bench, where: str) -> None:
     assert left <= {Outcome.UNPROCESSED}
 
 
+@pytest.mark.parametrize("kind", ["refusal", "window"])
+async def test_an_idle_source_keeps_nothing_from_its_caller(
+    bench: Bench, kind: str
+) -> None:
+    """Who waits for the next update hears that the run is over before there is one."""
+    updates = make_updates(bench, 2)
+
+    async def idle() -> AsyncIterator[FaceUpdate]:
+        for update in updates:
+            yield update
+        await asyncio.Event().wait()
+
+    settings, reason = dict(bench.settings), RunStopped
+    if kind == "refusal":
+        bench.emulator.script([fault("respond", code="FRS.0202", times=0)])
+        reason = RunRefused
+    else:
+        settings["max_duration"] = "300ms"
+        reason = TimeWindowOver
+    with pytest.raises(reason):
+        async with asyncio.timeout(10):
+            await collect(idle(), **settings)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    "setting", [{"dry_run": True}, {"limit": 1}, {"max_errors": 0}, {"run_dir": "job"}]
+)
+async def test_a_stream_refuses_settings_of_files(
+    bench: Bench, setting: dict[str, Any]
+) -> None:
+    """What a stream cannot keep to is refused, not passed over: a dry run sends nothing."""
+    updates = make_updates(bench, 3)
+    with pytest.raises(UsageError, match=next(iter(setting))):
+        await collect(updates, **bench.settings, **setting)
+    assert bench.emulator.witness.requests == 0
+
+
 @pytest.mark.parametrize("kind", ["generator", "async"])
 async def test_bug_in_the_iterable_surfaces(bench: Bench, kind: str) -> None:
     """An exception of the user's own source comes out, after what was sent before it."""

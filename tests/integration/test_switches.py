@@ -81,6 +81,15 @@ def test_max_duration(bench: Bench) -> None:
     assert set(bench.applied.values()) == {1}
 
 
+def test_a_window_that_ends_with_the_last_row_in_flight(bench: Bench) -> None:
+    """Exit 5 means that work is left: when the last answers still come, there is none."""
+    source = bench.prepare(3)
+    bench.emulator.script([fault("delay", seconds=0.9, times=0)])
+    ended = bench.run(source, "--max-duration", "400ms", "--output", "json")
+    assert bench.record().outcomes == {"updated": 3}
+    assert (ended.code, ended.json["stop"]) == (0, None)
+
+
 @pytest.mark.parametrize("command", ["run", "export"])
 def test_max_duration_before_the_first_row(bench: Bench, command: str) -> None:
     """A service that asks for an hour at the start does not outlast the window."""

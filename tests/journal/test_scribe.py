@@ -118,6 +118,26 @@ async def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
     assert set(recorded(path)) == sent
 
 
+async def test_who_syncs_does_not_die_unseen(tmp_path: Path) -> None:
+    """No thread to be had, or a bug: a run that is no longer synced goes no further."""
+    path, gate = tmp_path / "journal.jsonl", Gate()
+    good = iter([False])
+
+    def sync(fd: int) -> None:
+        if not next(good, True):
+            raise RuntimeError("can't start new thread")
+
+    with Journal(path, new=True, disk=Disk(sync=sync)) as journal:
+        scribe = Scribe(journal, gate, print, interval=0.001)
+        sent = await deliver(journal, gate, scribe, 100_000)
+        stop = scribe.end()
+    assert stop
+    assert stop.name == "journal_failed"
+    assert "can't start new thread" in stop.message
+    assert len(sent) < 100_000
+    assert set(recorded(path)) == sent
+
+
 async def test_a_lost_outcome_outweighs_a_signal(tmp_path: Path) -> None:
     """A run that was stopped by hand says all the same that outcomes are lost."""
     path, told = tmp_path / "journal.jsonl", list[str]()

@@ -169,6 +169,20 @@ def test_a_told_quota_counts_what_was_sent_before() -> None:
     assert starts[-1] <= 63.0
 
 
+def test_a_quota_of_an_hour_that_we_used_up_ourselves() -> None:
+    """All of them are known to be ours: the next is due an hour after the first."""
+
+    async def story() -> tuple[float, float]:
+        pacer = make_pacer(10.0, 0.01, Gate(), adaptive=True)
+        [first, *_] = await start_many(pacer, 20_001, 3, lambda: 0.05)
+        throttle(pacer, f"{REFUSED}limit:20000,time:1 hour")
+        [after] = await start_many(pacer, 1, 1, lambda: 0.05)
+        return first, after
+
+    first, after = run_virtually(story())
+    assert 3600.0 <= after - first <= 3700.0
+
+
 @pytest.mark.parametrize(("unit", "wait"), [("minute", 60.0), ("day", 3600.0)])
 def test_a_quota_that_others_used_up_is_waited_for(unit: str, wait: float) -> None:
     """When the starts are not ours, nobody starts until the window is over, or an hour."""

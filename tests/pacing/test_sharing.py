@@ -241,6 +241,41 @@ def test_another_rate_of_a_run_is_another_quota(tmp_path: Path) -> None:
     assert 45 <= most_in(fast) <= 50
 
 
+@pytest.mark.parametrize("how", ["lowered", "gone"])
+def test_the_largest_rate_is_forgotten_with_its_run(tmp_path: Path, how: str) -> None:
+    """What no run may do any more, they may not do together, from that moment on."""
+
+    async def story() -> tuple[list[float], float]:
+        fast, *slow = (Run(tmp_path, rate) for rate in (100, 10, 10, 10))
+        fast.pacer.pause(0.5)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run.start(40)) for run in slow]
+            await fast.start(100)
+            if how == "lowered":
+                fast.pacer.change_rate(10, "test")
+            else:
+                fast.ledger.leave()
+            moment = now()
+        return [start for task in tasks for start in task.result()], moment
+
+    starts, moment = run_virtually(story())
+
+    assert most_in([each for each in starts if each > moment]) <= 10
+
+
+def test_no_run_that_shares_becomes_unlimited(tmp_path: Path) -> None:
+    """A shared quota needs a rate, and the one there is stays: nobody is told otherwise."""
+
+    async def story() -> list[float]:
+        run = Run(tmp_path, 5)
+        with pytest.raises(ValueError, match="--share-quota needs a rate"):
+            run.pacer.change_rate(None, "test")
+        assert run.pacer.cap() == 5
+        return await run.start(15)
+
+    assert most_in(run_virtually(story())) <= 5
+
+
 @pytest.mark.parametrize(
     "harm",
     [
