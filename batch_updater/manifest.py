@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from batch_updater.config.mapping_file import column_mapping
+from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.formats import Compression
@@ -182,11 +183,14 @@ def _kept_path(source: Input, directory: RunDirectory) -> Path:
 def _read(content: Mapping[str, Any]) -> Manifest:
     inputs = _typed(content, "inputs", list)
     settings = _typed(content, "settings", dict)
+    purpose = Purpose(content.get("purpose", Purpose.UPDATE))
+    if not inputs and purpose is Purpose.UPDATE:
+        raise ValueError("'inputs' is []")
     return Manifest(
         tool_version=_typed(content, "tool_version", str),
         run_id=_typed(content, "run_id", str),
         created_at=_typed(content, "created_at", str),
-        settings={name: _texts(settings, name) for name in settings},
+        settings={name: _given(settings, name) for name in settings},
         inputs=tuple(_read_input(entry) for entry in inputs),
         rows={entry["name"]: _count(entry, "rows") for entry in inputs},
         declared={
@@ -194,7 +198,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         },
         header=_texts(content, "header"),
         face_number=_count({"face_number": 0, **content}, "face_number"),
-        purpose=Purpose(content.get("purpose", Purpose.UPDATE)),
+        purpose=purpose,
         parent=_typed(content, "parent", str),
         parent_run=_run_key(content, "parent_run"),
         root_run=_run_key(content, "root_run"),
@@ -237,6 +241,13 @@ def _count(entry: Mapping[str, Any], name: str) -> int:
     if (value := _typed(entry, name, int)) < 0:
         raise ValueError(f"{name!r} is {value}")
     return value
+
+
+def _given(settings: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _texts(settings, name)
+    if not texts and name in BY_NAME and not BY_NAME[name].many:
+        raise ValueError(f"{name!r} is []")  # it would be read as no limit at all
+    return texts
 
 
 def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
 from batch_updater.files.journal import Record, replay
 from batch_updater.files.run_dir import RunDirectory
+from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
 from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
@@ -72,8 +73,15 @@ def _remedy(code: str, first: Result) -> str:
         return "mend these rows in invalid.csv"
     entry = find_code(code, first.error_msg, first.http_status)
     if entry:
-        return entry.remedy
+        return remedy_of(entry, first.outcome)
     return "look the code up: it is not among those that this tool knows"
+
+
+def remedy_of(entry: ErrorCode, outcome: Outcome) -> str:
+    """Return what to do about a code: a row that has not failed is none of retry's."""
+    if outcome is Outcome.UNPROCESSED and entry.remedy == TRY_LATER:
+        return "try again later: resume sends these rows"
+    return entry.remedy
 
 
 def _remedy_of_export(code: str, first: Result) -> str:

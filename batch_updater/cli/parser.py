@@ -24,7 +24,7 @@ _USAGE = {
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
-    "results": "%(prog)s RUN_DIR [--family] [--row N | --face ID] [flags]",
+    "results": "%(prog)s RUN_DIR [DIRECTORY...] [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
 }
 _TITLES = {

@@ -26,7 +26,7 @@ from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Result
 from batch_updater.snapshots import write_all
-from batch_updater.summaries import read_stop
+from batch_updater.summaries import read_stop, remedy_of
 from batch_updater.views import (
     find_results,
     naming_trouble,
@@ -139,7 +139,7 @@ def _story(result: Result) -> Iterator[str]:
         yield printable(f"  {said}: {result.error_msg}")
     entry = find_code(result.error_code, result.error_msg, result.http_status)
     if entry:
-        yield f"  do: {entry.remedy}"
+        yield f"  do: {remedy_of(entry, result.outcome)}"
     if result.ambiguous:
         yield "  an attempt ended without an answer: it may have been applied"
     if result.request_id:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +17,10 @@ from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import UsageError
 from batch_updater.families.reunion import still_failed
 from batch_updater.files.lock import locked
-from batch_updater.manifest import make_intake
+from batch_updater.manifest import make_intake, pending_rows
 from batch_updater.models import Purpose
 from batch_updater.pipeline import Job
+from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import (
     Asked,
     Retry,
@@ -58,7 +60,7 @@ def retry(arguments: argparse.Namespace) -> int:
             original = Original(directory, manifest, intake, failed)
             job = _job(original, resolved, asked)
         if not failed.any():
-            return _leave(arguments, asked, resolved.settings.output)
+            return _leave(original, asked, resolved.settings.output)
         if asked.edited:
             edited = read_edited(
                 Path(asked.edited),
@@ -132,11 +134,20 @@ def _mended_job(job: Job, mended: Mended) -> Job:
     )
 
 
-def _leave(arguments: argparse.Namespace, asked: Asked, output: OutputMode) -> int:
+def _leave(original: Original, asked: Asked, output: OutputMode) -> int:
+    path = str(original.directory.path)
+    if asked.edited:
+        raise UsageError(
+            f"--from {asked.edited}: no row of {path} has failed",
+            hint="Give the run that its rows are from; new rows are for run.",
+        )
     which = "row" if asked.wanted is Wanted.ALL else f"{asked.wanted} row"
-    said = f"no {which} of {arguments.run_directory} is left that has failed"
+    said = f"no {which} of {path} is left that has failed"
     with_code = f" with {' or '.join(asked.codes)}" if asked.codes else ""
     note(said + with_code)
+    if unsent := int(pending_rows(original.directory, original.manifest).sum()):
+        again = shlex.join(["batch-updater", "resume", path])
+        note(f"{count_rows(unsent)} without an outcome: {again}")
     if output is OutputMode.JSON:
         print_json({"read": 0, "exit_code": 0})
     return 0

@@ -50,6 +50,7 @@ def _read(read: Callable[[str], Kind], text: str) -> Kind:
 def _moment(text: str, *, now: datetime, zone: tzinfo | None) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is not None:
+        moment.astimezone(zone)  # people are told it by this machine's clock
         return moment.astimezone(UTC)
     shown = list(_moments(moment, zone))
     return next((each for each in shown if each > now), shown[-1])

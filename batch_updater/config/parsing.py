@@ -99,7 +99,7 @@ def parse_number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not isfinite(number):
+    if not isfinite(number) or "_" in text:  # 1_0 is 10 to Python alone
         raise ValueError("give a number")
     return number
 

@@ -12,6 +12,7 @@ from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.families.family import Family, Member, find_family
 from batch_updater.families.folding import Fold, folded, origin_of, time_of
 from batch_updater.files.journal import replay
+from batch_updater.files.private import make_private_folder
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.intake.cells import own_texts
 from batch_updater.intake.rows import Selection
@@ -206,15 +207,15 @@ def _chapters(
 
 def family_folder(family: Family, asked: Path | None) -> RunDirectory:
     """
-    Return the folder for a family's views; made if it is not there.
+    Return the folder for a family's views; made if it is not there, else left as it is.
 
     Raises:
         RunDirectoryError: it cannot be made, or holds a run.
     """
     directory = RunDirectory(asked or family.root.directory.path / "family")
     try:
-        directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.path.chmod(0o700)
+        make_private_folder(directory.path)
+        directory.path.mkdir(exist_ok=True)  # says so if it is no folder
     except OSError as error:
         raise RunDirectoryError(
             f"cannot make the folder {directory.path}: {error.strerror}",

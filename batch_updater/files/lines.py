@@ -7,6 +7,8 @@ from typing import Any
 
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 
+_CENTURY = 100 * 365 * 86_400.0  # seconds
+
 
 def format_time(seconds: float) -> str:
     """Return seconds since the epoch as UTC ISO-8601 with microseconds."""
@@ -106,9 +108,12 @@ def decode_result(facts: Mapping[str, Any]) -> Result:
 
 
 def _decode_attempt(facts: Mapping[str, Any]) -> Attempt:
+    latency = facts["latency_ms"] / 1000
+    if not latency < _CENTURY:
+        raise ValueError("no time that anybody waits")
     return Attempt(
         started_at=parse_time(facts["started_at"]),
-        latency=facts["latency_ms"] / 1000,
+        latency=latency,
         status=facts.get("http_status"),
         code=facts.get("error_code", ""),
         ambiguous=facts.get("ambiguous", False),

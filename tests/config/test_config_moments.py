@@ -79,6 +79,7 @@ def test_it_is_the_next_time(seconds: int, clock: time, zone: str) -> None:
         *("", "6", "6:00", "0600", "24:00", "06:60", "now", "\u0661\u0662:00"),
         *("2026-11-25", "2026-11-25T06", "2026-13-25T06:00"),
         *("0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00"),
+        "9999-12-31T23:30Z",  # is in the year 10000 in Berlin
     ],
 )
 def test_what_is_no_moment(text: str) -> None:

@@ -96,6 +96,7 @@ BAD: list[tuple[Parse, tuple[str, ...]]] = [
     (partial(parse_duration, zero=True), ("", "-1", "s", "inf", "0x")),
     (parse_same_failures, ("", "0", "-1", "none", "OFF", "1%")),
     (parse_rate, ("", "0", "-1", "nan", "inf", "100001", "0.0001", "ten", "Unlimited")),
+    (parse_rate, ("1_0", "5/s", "2,5")),
     (parse_share, ("", "%", "50%", "0.5", "1", "-1%", "nan%", "x")),
     (parse_max_errors, ("", "-1", "1.5", "101%", "-1%", "%", "nan%", "x")),
     (parse_number, ("", "x", "nan", "inf", "-inf", "1e999")),

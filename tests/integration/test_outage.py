@@ -1,5 +1,6 @@
 """A service that dies in the middle of a run, and comes back or does not."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -128,6 +129,11 @@ def test_it_ends_by_max_outage(bench: Bench, patience: str) -> None:
     assert "HTTP.503: HTTP 503 without an error code: in repair" in stop["message"]
     assert "resume" in stop["hint"]
     assert ended.json["next_command"] == "batch-updater resume job"
+    [error] = ended.json["errors"]
+    assert error["remedy"] == "try again later: resume sends these rows"
+    [number] = re.findall(r"row (\d+)", error["example"])
+    told = bench.command("results", "job", "--row", number, "--output", "text")
+    assert f"do: {error['remedy']}" in told.out
     assert changes(bench) == ["open", "given_up"]
     assert bench.record().outcomes == {"updated": 100, "unprocessed": ROWS - 100}
     assert_accounted(bench, {source: make_rows(ROWS)})

@@ -353,6 +353,8 @@ def test_wrong_ends(bench: Bench, stop: Any) -> None:
         ("rows", -1),
         ("rows", 12),
         ("size", "5"),
+        ("inputs", []),
+        ("settings", {"rate": []}),
         ("format", "odd"),
         ("compression", "odd"),
     ],

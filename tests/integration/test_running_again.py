@@ -125,6 +125,22 @@ def test_retry_of_nothing(bench: Bench) -> None:
     assert bench.command("retry", "job", "-q").err == ""
 
 
+def test_mended_rows_of_another_run(bench: Bench) -> None:
+    """Rows that were mended are not passed over because the wrong run was named."""
+    assert bench.run(bench.prepare(3)).code == 0
+    ended = bench.command("retry", "job", "--from", "faces.csv")
+    assert ended.code == 2
+    assert "--from faces.csv: no row of job has failed" in ended.err
+
+
+def test_retry_of_a_run_that_was_stopped(bench: Bench) -> None:
+    """Who types retry for resume is told that rows were not sent."""
+    stop_after(bench, 4, 10)
+    ended = bench.command("retry", "job")
+    assert ended.code == 0
+    assert "6 rows without an outcome: batch-updater resume job" in ended.err
+
+
 def test_resume_of_a_stopped_retry(bench: Bench) -> None:
     """A retry that was stopped resumes its own rows only."""
     source = bench.prepare(30)

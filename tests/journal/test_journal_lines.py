@@ -181,6 +181,17 @@ def test_a_damaged_middle_is_named(tmp_path: Path, bad: bytes) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("latency", ["x", None, 1e300, float("nan")])
+def test_a_latency_that_is_none(latency: object) -> None:
+    """A time that no view could tell the end of is damage, and no bug of ours."""
+    tried = replace(row(1), attempts=(Attempt(1.0, 1.0, 200),))
+    facts = json.loads(json.dumps(encode_result(tried)))
+    decode_result(facts)
+    facts["attempts"][0]["latency_ms"] = latency
+    with pytest.raises((TypeError, ValueError)):
+        decode_result(facts)
+
+
 def test_offsets_are_bytes(tmp_path: Path) -> None:
     """A record knows where its line starts, whatever the alphabet."""
     path = tmp_path / "journal.jsonl"

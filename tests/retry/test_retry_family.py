@@ -333,6 +333,12 @@ def test_where_the_views_go(bench: Bench) -> None:
     begin(bench, {2: TRANSIENT})
     assert fold(bench, "job", "--to", "deep/er").json["run_dir"] == "deep/er"
     assert Record(Path("deep/er")).outcomes == {"updated": 11, "failed": 1}
+    assert Path("deep").stat().st_mode & 0o777 == 0o700
+    Path("shared").mkdir()
+    Path("shared").chmod(0o755)
+    fold(bench, "job", "--to", "shared")
+    assert Path("shared").stat().st_mode & 0o777 == 0o755  # it is not ours
+    assert Path("shared/failed.csv").stat().st_mode & 0o777 == 0o600
     for words, said in (
         (("runs/job", "--family", "--to", "runs/job"), "is a run"),
         (("runs/job", "--family", "--to", "faces.csv"), "cannot make the folder"),
