@@ -112,7 +112,7 @@ def _take_reading(
 def _job(original: Original, resolved: Resolved, asked: Asked) -> Job:
     directory, manifest = original.directory, original.manifest
     retry = Retry(
-        parent=str(directory.path),
+        parent=str(directory.path.absolute()),
         parent_run=manifest.key,
         root_run=manifest.root_run or manifest.key,
         asked=asked,

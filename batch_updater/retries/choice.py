@@ -75,7 +75,7 @@ class Retry:
     A retry as its own journal and run.json tell of it.
 
     Args:
-        parent: the directory of the run whose rows are sent again, as given.
+        parent: the directory of the run whose rows are sent again; absolute.
         parent_run: what that run is known by.
         root_run: what the run is known by that the whole family began with.
         origin: for each row of its inputs the position among the root's rows;

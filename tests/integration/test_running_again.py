@@ -79,11 +79,11 @@ def test_retry(bench: Bench) -> None:
     told = {row["row_number"]: row["outcome"] for row in record.results}
     assert told == {"3": "updated", "8": "failed", "15": "updated"}
     assert ended.json["read"] == 3
-    assert record.manifest["parent"] == "job"
+    assert record.manifest["parent"] == str(Path("job").absolute())
     bench.emulator.script([])
     assert bench.command("retry", "second", "--run-dir", "third").code == 0
     assert [row["row_number"] for row in bench.record("third").results] == ["8"]
-    assert bench.record("third").manifest["parent"] == "second"
+    assert bench.record("third").manifest["parent"] == str(Path("second").absolute())
     assert set(bench.applied.values()) == {1}
     assert bench.record().outcomes["failed"] == 3  # the parent stays as it was
 
@@ -152,7 +152,7 @@ def test_resume_of_a_stopped_retry(bench: Bench) -> None:
     assert bench.command("resume", "second").code == 0
     record = bench.record("second")
     assert record.outcomes == {"updated": 10}
-    assert record.manifest["parent"] == "job"
+    assert record.manifest["parent"] == str(Path("job").absolute())
     assert set(bench.applied.values()) == {1}
 
 

@@ -307,7 +307,7 @@ def test_a_retry_without_its_selection(bench: Bench) -> None:
     ended = bench.command("resume", "second")
     assert ended.code == 2
     assert "which rows this retry is about" in ended.err
-    assert "batch-updater retry job" in ended.err
+    assert f"batch-updater retry {Path('job').absolute()}" in ended.err
     assert bench.updates == sent
 
 

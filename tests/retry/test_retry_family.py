@@ -328,6 +328,18 @@ def test_an_export_has_no_family(bench: Bench) -> None:
     assert "is an export" in ended.err
 
 
+def test_a_retry_made_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry in a folder of its own finds its parent from wherever it is asked."""
+    begin(bench, {2: TRANSIENT})
+    fail(bench, {})
+    assert bench.command("retry", "runs/job", "--run-dir", "other/a").code == 0
+    Path("home").mkdir()
+    monkeypatch.chdir("home")
+    ended = bench.command("results", "../other/a", "--family", "--output", "json")
+    assert ended.code == 0, ended.err
+    assert outcomes(ended) == {"updated": 12}
+
+
 def test_where_the_views_go(bench: Bench) -> None:
     """--to says another folder, which is no run; the words of --family need it."""
     begin(bench, {2: TRANSIENT})
