@@ -7,7 +7,6 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -59,7 +58,7 @@ from batch_updater.upkeep import (
     upkeep,
 )
 from batch_updater.version import __version__
-from batch_updater.views import naming_trouble
+from batch_updater.views import naming_trouble, results_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +176,7 @@ async def execute(
 
 def views_later(directory: RunDirectory) -> str:
     """Return the hint for a run whose views were not made."""
-    words = shlex.join(["batch-updater", "results", str(directory.path)])
-    return f"All is recorded; this makes the views: {words}"
+    return f"All is recorded; this makes the views: {results_command(directory)}"
 
 
 def conclude(
@@ -200,8 +198,7 @@ def conclude(
     except InputError as error:  # as such it would say that nothing was sent
         raise ViewsFailed(
             f"the input changed while the views were made: {error.message}",
-            hint="Put the file back as it was, then: "
-            + shlex.join(["batch-updater", "results", str(directory.path)]),
+            hint="Put the file back as it was, then: " + results_command(directory),
         ) from error
     return summary
 

@@ -138,6 +138,11 @@ def _input_trouble(directory: RunDirectory, manifest: Manifest) -> str:
     return ""
 
 
+def results_command(directory: RunDirectory) -> str:
+    """Return what to type to make the views of a run again."""
+    return shlex.join(["batch-updater", "results", str(directory.path)])
+
+
 @contextmanager
 def naming_trouble(
     directory: RunDirectory, kind: type[BatchUpdaterError]
@@ -150,7 +155,7 @@ def naming_trouble(
         raise kind(
             f"cannot write {where}: {error.strerror or error}",
             hint="Make room, or move what is in the way, then: "
-            + shlex.join(["batch-updater", "results", str(directory.path)]),
+            + results_command(directory),
         ) from error
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from batch_updater.delivery.circuit import Circuit, State, Ticket
+from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.errors import CircuitOpen
@@ -63,7 +64,7 @@ class Breaker:
         before, failed = self._circuit.state, judgement.verdict is Verdict.RETRY
         if failed:
             self._last = judgement
-            self._circuit.failed(ticket, call, _now(), reply.retry_after)
+            self._circuit.failed(ticket, call, loop_time(), reply.retry_after)
         elif reply.status is None:
             self._circuit.dropped(ticket)
         else:
@@ -91,7 +92,7 @@ class Breaker:
         self._timers["pause"] = _at(self._circuit.due, self._let_one_through)
 
     def _begin(self) -> None:
-        self._opened = _now()
+        self._opened = loop_time()
         self._since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         if self._max_outage is not None:
             due = self._opened + self._max_outage
@@ -138,7 +139,7 @@ class Breaker:
 
     @property
     def _lasted(self) -> float:
-        return _now() - self._opened
+        return loop_time() - self._opened
 
     @property
     def _trouble(self) -> str:
@@ -157,7 +158,3 @@ class Breaker:
 
 def _at(moment: float, act: Callable[[], object]) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_at(moment, act)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

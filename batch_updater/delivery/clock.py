@@ -6,6 +6,7 @@ goes on while the machine sleeps, and cannot be set; the loop's clock stands sti
 meanwhile, so a request that was on its way has not waited for a night.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ _JUMP = 2.0  # seconds; less than that is a clock being trimmed
 
 # Where it does not exist (macOS), the monotonic clock of the system does the same.
 _REAL_TIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def loop_time() -> float:
+    """Return the running loop's time in seconds, as its timers go by it."""
+    return asyncio.get_running_loop().time()
 
 
 def _wall() -> float:

@@ -20,6 +20,7 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 
 from batch_updater.delivery.adaptive import Adaptive
+from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import (
     Ledger,
@@ -146,13 +147,13 @@ class Pacer:
 
     def landed(self, slot: Slot) -> None:
         """Take note that the attempt has been answered."""
-        trip = _now() - slot.started
+        trip = loop_time() - slot.started
         self._shortest_trip = min(self._shortest_trip, trip)
         self._ledger.late(slot, trip - self._shortest_trip)
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
-        self._ledger.pause(_now() + delay)
+        self._ledger.pause(loop_time() + delay)
 
     def throttled(
         self, trip: float, pause: float, longest: float, message: str
@@ -166,7 +167,7 @@ class Pacer:
             longest: seconds for which nobody starts, at the most.
             message: the service's text, which may tell its quota.
         """
-        now, quota = _now(), read_quota(message)
+        now, quota = loop_time(), read_quota(message)
         if quota and binds(quota, self._adaptive.cap):
             pause = max(pause, min(longest, self._left_of(quota, now)))
         self.pause(pause)
@@ -182,7 +183,7 @@ class Pacer:
         Args:
             passed: whether the service let the call pass.
         """
-        now = _now()
+        now = loop_time()
         hint = self._hints.read(budget, now, passed=passed)
         if hint.pause:
             self.pause(hint.pause)
@@ -219,7 +220,7 @@ class Pacer:
             self._record(said, "throttled", rate=fall.rate)
 
     def _recover(self) -> None:
-        if not self._adaptive.advance(_now()):
+        if not self._adaptive.advance(loop_time()):
             return
         self._change_rate()
         if not self._adaptive.recovers:
@@ -248,16 +249,12 @@ class Pacer:
             self._recover()
         if self._spacing and (delay := self._spacing.delay()):
             return delay
-        return self._ledger.take(_now(), self._windows)
+        return self._ledger.take(loop_time(), self._windows)
 
 
 def format_rate(rate: float | None) -> str:
     """Return a rate as people are told it."""
     return "unlimited" if rate is None else f"{round(rate, 2):g}"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def make_pacer(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Protocol, TypeVar
 
+from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.retry import RetryPolicy
@@ -15,10 +16,6 @@ from batch_updater.frs.sending import TryAgain
 Answer = TypeVar("Answer")
 
 _LATER = "Try again later; what was sent is recorded."
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _within(left: float, delay: float, trouble: TryAgain) -> float:
@@ -133,7 +130,7 @@ class Renewal:
             RunRefused: the attempts are spent; CircuitOpen: the time is;
             RunStopped: the run drains instead.
         """
-        began, attempt, spent = _now(), 0, 0.0
+        began, attempt, spent = loop_time(), 0, 0.0
         while self._gate.reason is None:
             attempt += 1
             try:
@@ -141,7 +138,7 @@ class Renewal:
             except TryAgain as trouble:
                 delay = self._retry.backoff(attempt, trouble.retry_after, self._chance)
                 if lasts is not None:
-                    delay = _within(began + lasts - _now(), delay, trouble)
+                    delay = _within(began + lasts - loop_time(), delay, trouble)
                 elif not self._retry.allows(attempt, spent, delay):
                     raise RunRefused(trouble.message, hint=_LATER) from None
                 self._tell_again(trouble, attempt, waited_for=lasts is not None)

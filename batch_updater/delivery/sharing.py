@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import LocalLedger, Slot, Window
 from batch_updater.delivery.notices import Notices
@@ -168,7 +169,7 @@ class SharedLedger:
         with self._file.locked() as file:
             if file is None:
                 return None
-            now = _now()
+            now = loop_time()
             head = file.read_head() or begin(now, self._cap)
             head = paused(with_cap(head, now, self._cap), self._not_before)
             self._tell_of_pause(head.not_before, now)
@@ -202,7 +203,3 @@ Step = Callable[[Head, float, QuotaFile], tuple[Head, T]]
 
 def _look(head: Head, now: float, file: QuotaFile) -> tuple[Head, bool]:
     return head, True
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

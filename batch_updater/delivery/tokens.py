@@ -3,6 +3,7 @@
 import asyncio
 
 from batch_updater.delivery.budget import BudgetRules, RetryBudget
+from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Bell, Gate
 
 _DEFAULT = BudgetRules()
@@ -15,7 +16,7 @@ class Tokens:
 
     def __init__(self, gate: Gate, rules: BudgetRules = _DEFAULT) -> None:
         self._gate = gate
-        self._budget = RetryBudget(rules, _now())
+        self._budget = RetryBudget(rules, loop_time())
         self._turn = asyncio.Lock()
         self._earned = Bell()
 
@@ -27,10 +28,6 @@ class Tokens:
     async def take(self) -> None:
         """Wait for a token and spend it; return without one when the gate closes."""
         async with self._turn:
-            while not self._gate.closed and not self._budget.take(_now()):
-                missing = self._budget.missing(_now())
+            while not self._gate.closed and not self._budget.take(loop_time()):
+                missing = self._budget.missing(loop_time())
                 await self._gate.sleep(max(missing, _SHORTEST), self._earned)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
