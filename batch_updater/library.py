@@ -1,6 +1,5 @@
 """The doors for programs: a blocking run over files, and streams of updates."""
 
-import asyncio
 from collections import Counter
 from collections.abc import (
     AsyncGenerator,
@@ -37,6 +36,7 @@ from batch_updater.errors import (
     TooManyErrors,
     UsageError,
 )
+from batch_updater.event_loop import run_to_end
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.frs.credentials import Password
 from batch_updater.frs.signing import AccessKey
@@ -102,7 +102,7 @@ def run(
         connection=connect_to_face_set(resolved),
         inputs=resolve_inputs([str(name) for name in names], resolved.settings.format),
     )
-    summary = asyncio.run(_execute(job))
+    summary = run_to_end(_execute(job))
     if summary is None:
         raise UsageError("dry_run has no summary", hint="Use batch-updater check.")
     if stop := summary.stop:
@@ -145,7 +145,7 @@ def update_all(
                 on_result(result)
         return outcomes
 
-    return asyncio.run(consume())
+    return run_to_end(consume())
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """`check`: every rule over every row, and nothing sent."""
 
 import argparse
-import asyncio
 from pathlib import Path
 
 from batch_updater.cli.run import open_inputs, resolve_arguments
@@ -12,6 +11,7 @@ from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
+from batch_updater.event_loop import run_to_end
 from batch_updater.intake.survey import Survey, survey
 from batch_updater.manifest import make_intake
 from batch_updater.models import FieldType
@@ -27,7 +27,7 @@ def check(arguments: argparse.Namespace) -> int:
         return 0
     settings = resolved.settings
     declared = (
-        asyncio.run(_ask_face_set(resolved)) if arguments.against_face_set else None
+        run_to_end(_ask_face_set(resolved)) if arguments.against_face_set else None
     )
     with open_inputs(arguments.inputs, resolved) as inputs:
         intake = make_intake(settings, inputs)

@@ -1,7 +1,6 @@
 """`doctor`: what a run needs, and whether it is there."""
 
 import argparse
-import asyncio
 from dataclasses import asdict
 
 from batch_updater.cli.run import resolve_arguments
@@ -9,6 +8,7 @@ from batch_updater.cli.show import print_config, print_json
 from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode
 from batch_updater.doctor import Finding, State, examine, stops_a_run, visit
+from batch_updater.event_loop import run_to_end
 from batch_updater.inert import printable
 
 
@@ -19,7 +19,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         print_config(resolved)
         return 0
     connection = make_connection(resolved)
-    findings = examine(asyncio.run(visit(resolved.settings, connection)))
+    findings = examine(run_to_end(visit(resolved.settings, connection)))
     code = 3 if stops_a_run(findings) else 0
     if resolved.settings.output is OutputMode.JSON:
         print_json({"findings": [asdict(f) for f in findings], "exit_code": code})

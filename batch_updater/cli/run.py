@@ -1,7 +1,6 @@
 """`run`: the main job."""
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,6 +32,7 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
 from batch_updater.errors import UsageError
+from batch_updater.event_loop import run_to_end
 from batch_updater.export import list_faces
 from batch_updater.files.inputs import (
     STDIN,
@@ -79,7 +79,7 @@ def perform(job: Job, *, quiet: bool) -> int:
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)
-    summary = asyncio.run(_with_signals(work, job))
+    summary = run_to_end(_with_signals(work, job))
     if summary is None:
         return _conclude_dry_run(*found[0], as_json=as_json)
     print_summary(summary, as_json=as_json)
@@ -96,7 +96,7 @@ def _progress(settings: Settings, *, quiet: bool) -> str:
 
 def _perform_listing(job: Job) -> int:
     work = partial(list_faces, job, announce=note_face_set)
-    summary = asyncio.run(_with_signals(work, job))
+    summary = run_to_end(_with_signals(work, job))
     print_summary(summary, as_json=job.settings.output is OutputMode.JSON)
     return summary.exit_code
 

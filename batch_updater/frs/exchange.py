@@ -1,0 +1,125 @@
+"""
+One request and its answer on one of aiohttp's connections.
+
+aiohttp's session does more for a request than this package asks of it (cookies,
+redirects, resending by itself), and that costs three times what the rest does. So
+only what lies under it is used: its connector makes and keeps the connections,
+through TLS and proxies, and its protocol parses the answers.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from batch_updater.frs.protocol import parse_retry_after
+from batch_updater.frs.quota import RATELIMIT_HEADERS
+from batch_updater.frs.trouble import clean
+from batch_updater.models import Reply
+
+_HEADER_LIMIT = 128 * 1024  # bytes; a token with many roles outgrows the usual 8 KiB
+_USUAL = {
+    "Accept": "*/*",
+    "Content-Type": "application/json",
+    "User-Agent": "batch-updater",
+}
+
+
+def write_request(
+    method: str, url: URL, target: str, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
+    """
+    Return a request as it goes over the wire (RFC 9112).
+
+    Args:
+        target: what is asked for: the path, or the whole URL from a proxy.
+
+    Raises:
+        ValueError: a header holds the end of a line.
+    """
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
+    lines += [f"{name}: {value}" for name, value in {**_USUAL, **headers}.items()]
+    if body is not None or method != "GET":
+        lines.append(f"Content-Length: {len(body or b'')}")
+    head = "\r\n".join(lines)
+    if head.count("\n") >= len(lines):  # the values of headers may be secrets
+        raise ValueError("a header holds the end of a line")
+    return head.encode() + b"\r\n\r\n" + (body or b"")
+
+
+def is_clean(connection: aiohttp.connector.Connection) -> bool:
+    """Return whether nothing has come that would be taken for our answer."""
+    protocol = connection.protocol
+    return protocol is not None and not protocol.should_close
+
+
+async def exchange(
+    connection: aiohttp.connector.Connection,
+    request: bytes,
+    keep: tuple[str, ...],
+    limit: int,
+) -> Reply:
+    """
+    Send a request and return the answer to it.
+
+    Args:
+        keep: headers of the answer whose values are wanted, by name.
+        limit: bytes of the answer's body that are read at the most.
+
+    Raises:
+        ClientError, HttpProcessingError, OSError: there is no whole answer.
+    """
+    protocol = connection.protocol
+    if protocol is None or protocol.transport is None or not is_clean(connection):
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, max_field_size=_HEADER_LIMIT)
+    protocol.transport.write(request)
+    message, content = await _final_answer(protocol)
+    headers = message.headers
+    return Reply(
+        status=message.code,
+        body=await _read_body(content, headers, limit),
+        request_id=clean(headers.get("X-Request-Id", "")),
+        retry_after=_retry_after(headers.get("Retry-After")),
+        date=headers.get("Date", ""),
+        kept=tuple(headers.get(name, "") for name in keep) if keep else (),
+        ratelimit=_ratelimit(headers),
+    )
+
+
+async def _final_answer(
+    protocol: ResponseHandler,
+) -> tuple[RawResponseMessage, StreamReader]:
+    message, content = await protocol.read()
+    while 100 <= message.code < 200 and message.code != 101:  # they come before it
+        message, content = await protocol.read()
+    return message, content
+
+
+def _ratelimit(headers: Mapping[str, str]) -> tuple[str, ...]:
+    limit, used, window = RATELIMIT_HEADERS
+    if limit not in headers and used not in headers:
+        return ()
+    return (headers.get(limit, ""), headers.get(used, ""), headers.get(window, ""))
+
+
+def _retry_after(header: str | None) -> float | None:
+    return parse_retry_after(header, datetime.now(UTC)) if header else None
+
+
+async def _read_body(
+    content: StreamReader, headers: Mapping[str, str], limit: int
+) -> bytes:
+    if content.is_eof() and content.total_bytes <= limit:  # it came with its headers
+        return content.read_nowait()
+    parts, size = [], 0
+    async for part in content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size >= limit:
+            break
+    return b"".join(parts)[:limit]
