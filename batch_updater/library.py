@@ -22,7 +22,7 @@ from batch_updater.config.settings import Resolved, Settings, Texts, resolve
 from batch_updater.delivery.feed import Batch, Feed
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pool import open_pool
+from batch_updater.delivery.pool import Pool, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
 from batch_updater.errors import (
@@ -195,19 +195,18 @@ async def update_faces(
             time_window(signals, options),
             open_pool(Feed(batches, gate), send, options.concurrency) as pool,
         ):
-            yield _until_refused(aiter(pool), signals)
+            yield _until_refused(pool, signals)
 
 
 def _notices(settings: Settings) -> Notices:
     return Notices(values=settings.include_values)
 
 
-async def _until_refused(
-    results: AsyncIterator[Result], signals: Signals
-) -> AsyncIterator[Result]:
-    async for result in results:
-        signals.notices.row(result)
-        yield result
+async def _until_refused(pool: Pool, signals: Signals) -> AsyncIterator[Result]:
+    async for results in pool:
+        for result in results:
+            signals.notices.row(result)
+            yield result
     if signals.gate.reason:
         raise signals.gate.reason
 

@@ -333,11 +333,12 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
             outlet.signals.cutting_off(pool.cut_off),
         ):
             try:
-                async for result in pool:
-                    scribe.write(result)
-                    notices.row(result)
-                    tally.add(result)
-                    stop_on_same_failures(first, result, tally, rows, gate, run_dir)
+                async for results in pool:
+                    scribe.write(*results)
+                    for result in results:
+                        notices.row(result)
+                        tally.add(result)
+                        stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
                 gate.close(_input_lost(error))
     return scribe.end(done=tally.finished == rows)

@@ -65,12 +65,16 @@ class Scribe:
         )
         return JournalFailed(said, hint=failure.hint)
 
-    def write(self, result: Result) -> None:
-        """Write a result down; one that cannot be is told."""
+    def write(self, *results: Result) -> None:
+        """Write results down; one that cannot be is told."""
         try:
-            self._journal.write(result)
+            self._journal.write(*results)
         except JournalFailed:
-            self._tell_unrecorded(result)
+            if len(results) == 1:
+                self._tell_unrecorded(results[0])
+            else:  # there may be room for some of them
+                for result in results:
+                    self.write(result)
         self._heed()
 
     def note(self, kind: str, facts: Mapping[str, Any]) -> None:

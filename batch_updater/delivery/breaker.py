@@ -45,7 +45,8 @@ class Breaker:
     def start(self) -> Ticket:
         """Take note of a start, which the gate allowed."""
         ticket = self._circuit.start()
-        self._hold_or_release()
+        if ticket.probe:
+            self._hold_or_release()
         return ticket
 
     def landed(
@@ -62,6 +63,8 @@ class Breaker:
             the call.
         """
         before, failed = self._circuit.state, judgement.verdict is Verdict.RETRY
+        if not failed and self._circuit.is_calm:
+            return False  # nearly always, and nothing would change
         if failed:
             self._last = judgement
             self._circuit.failed(ticket, call, loop_time(), reply.retry_after)

@@ -85,6 +85,11 @@ class Circuit:
             return not self._probing
         return self.state is State.CLOSED
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether it is closed, and the last answer was one of a living service."""
+        return self.state is State.CLOSED and not self.failures
+
     def start(self) -> Ticket:
         """Take note of a start; only when it admits one."""
         self._probing = self.state is State.HALF_OPEN

@@ -37,12 +37,12 @@ class Gate:
         self._closing = Bell()
         self._holders = 0
         self._free = asyncio.Event()
-        self._ask: Callable[[], RunStopped | None] = lambda: None
+        self._ask: Callable[[], RunStopped | None] | None = None
 
     @property
     def closed(self) -> bool:
         """Whether the run is draining, or has to from now on."""
-        if self.reason is None and (reason := self._ask()):
+        if self._ask and self.reason is None and (reason := self._ask()):
             self.close(reason)
         return self.reason is not None
 

@@ -8,25 +8,24 @@ from batch_updater.delivery.feed import Feed
 from batch_updater.models import Result, Task
 
 Send = Callable[[Task], Awaitable[Result]]
-_END = None
 
 
 class Pool:
     """
     Runs workers between a feed and a bounded backlog of results.
 
-    Iterate over it to get the results as they come; it ends when the feed has
-    ended or the gate was closed and everything in flight has landed.
+    Iterate over it to get lists of results as they come: all that have come since
+    the last list. It ends when the feed has ended or the gate was closed, and
+    everything in flight has landed.
     """
 
     def __init__(self, feed: Feed, send: Send, workers: int) -> None:
         self._feed = feed
         self._send = send
         self._cut = False
-        self._results: asyncio.Queue[Result | None] = asyncio.Queue()
-        # Room is taken before an item, not after: a worker that is cancelled
-        # while it waits for room has nothing to lose.
-        self._room = asyncio.Semaphore(2 * workers)
+        self._results: list[Result] = []
+        self._most = workers  # results that wait, while as many more are in flight
+        self._room, self._news = asyncio.Event(), asyncio.Event()
         self._workers = [asyncio.create_task(self._work()) for _ in range(workers)]
         self._closer = asyncio.create_task(self._close_when_done())
 
@@ -38,21 +37,30 @@ class Pool:
 
     async def _work(self) -> None:
         while not self._cut:
-            await self._room.acquire()
+            # Before an item is taken, not after: a worker that is cancelled while
+            # it waits for room has nothing to lose.
+            while len(self._results) >= self._most:
+                self._room.clear()
+                await self._room.wait()
             item = await self._feed.take()
             if item is None:
                 return
             result = await self._send(item) if isinstance(item, Task) else item
-            self._results.put_nowait(result)
+            self._results.append(result)
+            self._news.set()
 
     async def _close_when_done(self) -> None:
         await asyncio.wait(self._workers)
-        self._results.put_nowait(_END)
+        self._news.set()
 
-    async def __aiter__(self) -> AsyncIterator[Result]:
-        while (result := await self._results.get()) is not _END:
-            self._room.release()
-            yield result
+    async def __aiter__(self) -> AsyncIterator[list[Result]]:
+        while self._results or not self._closer.done():
+            await self._news.wait()
+            self._news.clear()
+            results, self._results = self._results, []
+            self._room.set()
+            if results:
+                yield results
         for worker in self._workers:
             if not worker.cancelled():
                 worker.result()  # a bug in a worker surfaces here, after the rest

@@ -9,7 +9,7 @@ who wait, and looks once a second, because a timer stands still in a sleep.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -55,6 +55,11 @@ class Window:
     max_duration: float | None = None
     stop_at: datetime | None = None
     named: str = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ever does."""
+        return self.max_duration is not None or self.stop_at is not None
 
     def opened(self, clocks: Clocks = REAL) -> First:
         """Return what tells the end that comes first; the window begins now."""
@@ -112,7 +117,7 @@ async def kept_within(
             return None
         return TimeWindowOver(f"{end.limit} {end.over}")
 
-    with gate.asking(over):
+    with gate.asking(over) if window.ends else nullcontext():
         watch = asyncio.create_task(_watch(first, gate, Jumps(clocks), notices))
         try:
             yield first

@@ -1,8 +1,8 @@
 """
 The journal: one JSON object a line, appended the moment a fact is known.
 
-It is the only source of truth of a run; every other file is a view of it. A line
-is one write(), so a killed process loses at most the line it was writing; that
+It is the only source of truth of a run; every other file is a view of it. What
+becomes known at one moment is one write(), so a killed process loses at most that; a
 torn line is cut off when the journal is opened again. So is what a power loss may
 leave at the end: zeros, or anything else without an end of line.
 """
@@ -32,6 +32,7 @@ from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
 
 _TAIL = 1 << 16
+_LINE = orjson.OPT_APPEND_NEWLINE
 # A second of results is less; it is the most that a sync may have lost.
 _UNSURE = 4 << 20
 
@@ -98,10 +99,10 @@ class Journal:
         """Give back what keep_room held: nothing is in flight any more."""
         self._reserve.give_back()
 
-    def write(self, result: Result) -> None:
-        """Append a result; JournalFailed when it cannot be written whole."""
-        self._append({"kind": "result", **encode_result(result)})
-        self._written += 1
+    def write(self, *results: Result) -> None:
+        """Append results; JournalFailed when not all can be written: then none is."""
+        self._append(*({"kind": "result", **encode_result(each)} for each in results))
+        self._written += len(results)
 
     def note(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Append a fact about the run itself (`session`, `selection`, `end`)."""
@@ -139,32 +140,32 @@ class Journal:
             self._reserve.give_back()
             os.close(self._fd)
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    def _append(self, *records: Mapping[str, Any]) -> None:
+        lines = b"".join(orjson.dumps(each, option=_LINE) for each in records)
         try:
-            self._put(line)
+            self._put(lines)
         except OSError as error:
             failure = self._cannot_write(error)
             if not self._gains_room(error):
                 raise failure from error
             try:
-                self._put(line)
+                self._put(lines)
             except OSError as again:
                 raise self._cannot_write(again) from again
         self._dirty = True
 
-    def _put(self, line: bytes) -> None:
+    def _put(self, lines: bytes) -> None:
         # Always at the end of the last whole line: no half one gets between two.
         written = 0
         try:
-            while written < len(line):
+            while written < len(lines):
                 place = self._size + written
-                written += self._disk.write(self._fd, line[written:], place)
+                written += self._disk.write(self._fd, lines[written:], place)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._size)
             raise
-        self._size += len(line)
+        self._size += len(lines)
 
     def _gains_room(self, error: OSError) -> bool:
         return error.errno in NO_ROOM and self._reserve.give_back()

@@ -77,11 +77,12 @@ async def deliver(
     results: list[Result] = []
     feed = Feed(one_by_one(tasks), gate)
     async with open_pool(feed, line.ordered.send, workers) as pool:
-        async for result in pool:
-            results.append(result)
-            if len(results) == close_at:
+        async for landed in pool:
+            before, count = len(results), len(results) + len(landed)
+            results += landed
+            if before < close_at <= count:
                 gate.close(TooManyErrors("enough"))
-            if len(results) == cut_at:
+            if before < cut_at <= count:
                 gate.close(TooManyErrors("enough"))
                 pool.cut_off()
     assert not line.ordered._last

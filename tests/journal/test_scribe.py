@@ -75,8 +75,8 @@ async def deliver(journal: Journal, gate: Gate, scribe: Scribe, count: int) -> s
         scribe.syncing(),
         open_pool(Feed(tasks(count), gate), send, WORKERS) as pool,
     ):
-        async for result in pool:
-            scribe.write(result)
+        async for results in pool:
+            scribe.write(*results)
     return sent
 
 
@@ -89,7 +89,8 @@ async def test_a_broken_disk_stops_the_run(tmp_path: Path) -> None:
         sent = await deliver(journal, gate, scribe, 500)
         stop = scribe.end()
     known = recorded(path)
-    assert known == list(range(1, 21))
+    assert known == list(range(1, len(known) + 1))
+    assert 20 <= len(known) <= 20 * WORKERS
     lost = sorted(sent - set(known))
     assert told == [f"NOT RECORDED: a.csv row {n}, face face{n}: updated" for n in lost]
     assert 0 < len(lost) <= 2 * WORKERS
@@ -97,6 +98,27 @@ async def test_a_broken_disk_stops_the_run(tmp_path: Path) -> None:
     assert (stop.name, stop.exit_code) == ("journal_failed", 4)
     assert "Input/output error" in stop.message
     assert stop.message.endswith(f"not recorded: {len(lost)}")
+
+
+async def test_what_there_is_room_for_is_written(tmp_path: Path) -> None:
+    """Of results that come together and do not all fit, those that fit are kept."""
+    path, told, gate = tmp_path / "journal.jsonl", list[str](), Gate()
+
+    def write(fd: int, data: bytes, place: int) -> int:
+        if place + len(data) > 600:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.pwrite(fd, data, place)
+
+    with Journal(path, new=True, disk=Disk(write=write)) as journal:
+        scribe = Scribe(journal, gate, told.append)
+        scribe.write(*(ended(task(number)) for number in range(1, 10)))
+        stop = scribe.end()
+    known = recorded(path)
+    assert 1 <= len(known) < 9
+    assert known == list(range(1, len(known) + 1))
+    assert len(told) == 9 - len(known)
+    assert stop
+    assert stop.message.endswith(f"not recorded: {len(told)}")
 
 
 async def test_a_sync_that_fails_stops_the_run(tmp_path: Path) -> None:
