@@ -154,7 +154,6 @@ async def open_outlet(
         closing(_breaker(settings, signals)) as breaker,
     ):
         async with open_transport(
-            concurrency=settings.concurrency,
             patience=settings.timeout,
             ssl_context=connection.ssl_context,
             proxy_for=connection.proxy_for,

@@ -7,18 +7,18 @@ only what lies under it is used: its connector makes and keeps the connections,
 through TLS and proxies, and its protocol parses the answers.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
 from batch_updater.frs.protocol import parse_retry_after
 from batch_updater.frs.quota import RATELIMIT_HEADERS
-from batch_updater.frs.trouble import clean
+from batch_updater.frs.trouble import TROUBLES, clean
 from batch_updater.models import Reply
 
 _HEADER_LIMIT = 128 * 1024  # bytes; a token with many roles outgrows the usual 8 KiB
@@ -29,11 +29,9 @@ _USUAL = {
 }
 
 
-def write_request(
-    method: str, url: URL, target: str, headers: Mapping[str, str], body: bytes | None
-) -> bytes:
+def write_head(method: str, url: URL, target: str, headers: Mapping[str, str]) -> bytes:
     """
-    Return a request as it goes over the wire (RFC 9112).
+    Return the head of a request up to its length (RFC 9112).
 
     Args:
         target: what is asked for: the path, or the whole URL from a proxy.
@@ -43,23 +41,43 @@ def write_request(
     """
     lines = [f"{method} {target} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
     lines += [f"{name}: {value}" for name, value in {**_USUAL, **headers}.items()]
-    if body is not None or method != "GET":
-        lines.append(f"Content-Length: {len(body or b'')}")
     head = "\r\n".join(lines)
     if head.count("\n") >= len(lines):  # the values of headers may be secrets
         raise ValueError("a header holds the end of a line")
-    return head.encode() + b"\r\n\r\n" + (body or b"")
+    return head.encode() + b"\r\n"
 
 
-def is_clean(connection: aiohttp.connector.Connection) -> bool:
-    """Return whether nothing has come that would be taken for our answer."""
-    protocol = connection.protocol
-    return protocol is not None and not protocol.should_close
+def write_request(head: bytes, body: bytes | None) -> bytes:
+    """Return a request as it goes over the wire; one without a body has no length."""
+    if body is None:
+        return head + b"\r\n"
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+class Patience:
+    """Hangs up when its time is over; cheaper than to cancel who waits for an answer."""
+
+    __slots__ = ("_timer", "_transport", "is_over")
+
+    def __init__(self, seconds: float, transport: asyncio.Transport) -> None:
+        self.is_over = False
+        self._transport = transport
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self.is_over = True
+        self._transport.abort()
+
+    def end(self) -> None:
+        """Let the connection be."""
+        self._timer.cancel()
 
 
 async def exchange(
-    connection: aiohttp.connector.Connection,
+    protocol: ResponseHandler | None,
     request: bytes,
+    patience: float,
     keep: tuple[str, ...],
     limit: int,
 ) -> Reply:
@@ -67,18 +85,36 @@ async def exchange(
     Send a request and return the answer to it.
 
     Args:
+        patience: seconds for all of it; then the connection is broken off.
         keep: headers of the answer whose values are wanted, by name.
         limit: bytes of the answer's body that are read at the most.
 
     Raises:
-        ClientError, HttpProcessingError, OSError: there is no whole answer.
+        ClientError, HttpProcessingError, OSError: there is no whole answer;
+            TimeoutError: not in time.
     """
-    protocol = connection.protocol
-    if protocol is None or protocol.transport is None or not is_clean(connection):
+    if protocol is None or protocol.transport is None or protocol.should_close:
         raise aiohttp.ServerDisconnectedError
+    transport = protocol.transport
     protocol.set_response_params(read_until_eof=True, max_field_size=_HEADER_LIMIT)
-    protocol.transport.write(request)
-    message, content = await _final_answer(protocol)
+    transport.write(request)
+    waiting = Patience(patience, transport)
+    try:
+        return await _answer(protocol, keep, limit)
+    except TROUBLES as error:
+        if waiting.is_over:
+            raise TimeoutError from error
+        raise
+    finally:
+        waiting.end()
+
+
+async def _answer(
+    protocol: ResponseHandler, keep: tuple[str, ...], limit: int
+) -> Reply:
+    message, content = await protocol.read()
+    while 100 <= message.code < 200 and message.code != 101:  # they come before it
+        message, content = await protocol.read()
     headers = message.headers
     return Reply(
         status=message.code,
@@ -89,15 +125,6 @@ async def exchange(
         kept=tuple(headers.get(name, "") for name in keep) if keep else (),
         ratelimit=_ratelimit(headers),
     )
-
-
-async def _final_answer(
-    protocol: ResponseHandler,
-) -> tuple[RawResponseMessage, StreamReader]:
-    message, content = await protocol.read()
-    while 100 <= message.code < 200 and message.code != 101:  # they come before it
-        message, content = await protocol.read()
-    return message, content
 
 
 def _ratelimit(headers: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,26 +1,25 @@
 """The one door to the network: a request goes out, a Reply comes back, always."""
 
-import asyncio
-import math
+import operator
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
 from batch_updater.errors import UsageError
-from batch_updater.frs.exchange import exchange, is_clean, write_request
+from batch_updater.frs.connections import Connections
+from batch_updater.frs.exchange import exchange, write_head, write_request
 from batch_updater.frs.proxies import Proxy
 from batch_updater.frs.redaction import Redaction
 from batch_updater.frs.sending import BODY_LIMIT
 from batch_updater.frs.trouble import TROUBLES, reply_of_trouble
 from batch_updater.models import Reply
-
-_CONNECT = 0.95  # of a request's time: what is late after it may have arrived
-_IDLE_SECONDS = 120  # the gateway closes connections idle for 300 s
 
 ProxyFor = Callable[[str], Proxy | None]
 """Which proxy leads to a URL, or None for the straight way."""
@@ -40,29 +39,14 @@ class _Route:
     The way to one origin.
 
     Args:
-        asked: what the connector knows its connections by; it is never sent.
         relayed: whether a proxy sends our requests on, and must be told whither.
         headers: who we are to that proxy.
     """
 
-    asked: aiohttp.ClientRequest
+    connections: Connections
+    proxied: bool = False
     relayed: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def _route_by(proxy: Proxy | None, url: URL) -> _Route:
-    if proxy is None:
-        return _Route(aiohttp.ClientRequest("GET", url))
-    login = {"Proxy-Authorization": proxy.login} if proxy.user else {}
-    if url.scheme == "http":
-        asked = aiohttp.ClientRequest("GET", url, proxy=URL(proxy.url))
-        return _Route(asked, relayed=True, headers=login)
-    # For https there is a request of its own to the proxy, which opens a tunnel.
-    return _Route(
-        aiohttp.ClientRequest(
-            "GET", url, proxy=URL(proxy.url), proxy_headers=login or None
-        )
-    )
 
 
 class Transport:
@@ -85,15 +69,12 @@ class Transport:
         self.tls: TlsFacts | None = None
         self._connector = connector
         self._patience = patience
-        self._timeout = aiohttp.ClientTimeout(
-            total=patience,
-            connect=patience * _CONNECT,
-            ceil_threshold=math.inf,  # whole seconds would make the two one
-        )
         self._proxy_for = proxy_for
         self._routes: dict[tuple[str, str], _Route] = {}
         self._redaction = Redaction()
         self._proxy_secrets: set[str] = set()
+        self._last_asked: tuple[object, ...] = (None, None, None)
+        self._last_head = b""
 
     def hide(self, secret: str) -> None:
         """Let no answer repeat a secret: gateways quote what they were sent."""
@@ -112,45 +93,68 @@ class Transport:
     ) -> Reply:
         """Send one request; whatever happens on the way is a Reply."""
         route = self._route(url)
-        target = str(url) if route.relayed else url.raw_path_qs
-        headers = {**headers, **route.headers} if route.headers else headers
-        request = write_request(method, url, target, headers, body)
+        if body is None and method != "GET":
+            body = b""
+        request = write_request(self._head(method, url, headers, route), body)
         try:
-            async with asyncio.timeout(self._patience):
-                connection = await self._connect(route)
-                try:
-                    reply = await exchange(connection, request, keep, limit)
-                except BaseException:
-                    connection.close()
-                    raise
-                connection.release()
+            reply = await self._exchange(route, request, keep, limit)
         except TROUBLES as error:
-            reply = reply_of_trouble(error, proxied=route.asked.proxy is not None)
+            reply = reply_of_trouble(error, proxied=route.proxied)
         return self._without_secrets(reply)
 
-    async def _connect(self, route: _Route) -> aiohttp.connector.Connection:
-        connection = await self._take_connection(route)
-        if is_clean(connection):
-            return connection
-        connection.close()
-        return await self._take_connection(route)
-
-    async def _take_connection(self, route: _Route) -> aiohttp.connector.Connection:
+    async def _exchange(
+        self, route: _Route, request: bytes, keep: tuple[str, ...], limit: int
+    ) -> Reply:
+        began, connections = time.monotonic(), route.connections
+        connection = await connections.take()
+        left = self._patience - (time.monotonic() - began)
         try:
-            return await self._connector.connect(route.asked, [], self._timeout)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError from error
+            reply = await exchange(connection.protocol, request, left, keep, limit)
+        except BaseException:
+            connection.close()
+            raise
+        connections.give_back(connection)
+        return reply
+
+    def _head(
+        self, method: str, url: URL, headers: Mapping[str, str], route: _Route
+    ) -> bytes:
+        # A run asks for the same thing again and again, with the same token.
+        asked = (method, url, headers)
+        if not all(map(operator.is_, asked, self._last_asked)):
+            target = str(url) if route.relayed else url.raw_path_qs
+            sent = {**headers, **route.headers}
+            self._last_head = write_head(method, url, target, sent)
+            self._last_asked = asked
+        return self._last_head
 
     def _route(self, url: URL) -> _Route:
         target = (url.scheme, url.host_port_subcomponent or "")
         route = self._routes.get(target)
         if route is None:
             proxy = self._proxy_for("{}://{}".format(*target))
-            route = self._routes[target] = _route_by(proxy, url.origin())
+            route = self._routes[target] = self._route_by(proxy, url.origin())
             for secret in (proxy.password, proxy.login) if proxy else ():
                 self._proxy_secrets.add(secret)
                 self.hide(secret)
         return route
+
+    def _route_by(self, proxy: Proxy | None, origin: URL) -> _Route:
+        make = partial(Connections, self._connector, origin, self._patience)
+        if proxy is None:
+            return _Route(make())
+        login = {"Proxy-Authorization": proxy.login} if proxy.user else {}
+        if origin.scheme == "http":
+            return _Route(
+                make(URL(proxy.url)), proxied=True, relayed=True, headers=login
+            )
+        # For https there is a request of its own to the proxy, which opens a tunnel.
+        return _Route(make(URL(proxy.url), login or None), proxied=True)
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        for route in self._routes.values():
+            route.connections.close()
 
     def _without_secrets(self, reply: Reply) -> Reply:
         redaction, said = self._redaction, reply.request_id + reply.detail
@@ -206,7 +210,6 @@ def make_ssl_context(ca_cert: Path | None) -> ssl.SSLContext:
 @asynccontextmanager
 async def open_transport(
     *,
-    concurrency: int,
     patience: float,
     ssl_context: ssl.SSLContext,
     proxy_for: ProxyFor,
@@ -215,16 +218,14 @@ async def open_transport(
     Open a transport whose connections are kept until the block ends.
 
     Args:
-        concurrency: the most requests for rows at once.
         patience: seconds a request may take, connecting included; the last
             twentieth is for the answer alone.
     """
     async with aiohttp.TCPConnector(
-        limit=concurrency + 1,  # whoever renews credentials beside them
-        keepalive_timeout=_IDLE_SECONDS,
+        limit=0,  # there is one for each request, and who sends has a limit
         ttl_dns_cache=300,
         ssl=ssl_context,
     ) as connector:
-        transport = Transport(connector, patience, proxy_for)
-        ssl_context.sslobject_class = _noting(transport.note_handshake)
-        yield transport
+        with closing(Transport(connector, patience, proxy_for)) as transport:
+            ssl_context.sslobject_class = _noting(transport.note_handshake)
+            yield transport

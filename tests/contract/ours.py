@@ -106,7 +106,6 @@ class OurClient:
 
     async def _open(self) -> None:
         ways = open_transport(
-            concurrency=32,
             patience=self._patience,
             ssl_context=self.connection.ssl_context,
             proxy_for=self.connection.proxy_for,

@@ -17,7 +17,6 @@ from batch_updater.models import Reply
 async def ask(url: str, *, patience: float = 10.0, proxy: str = "") -> Reply:
     """Send one request."""
     async with open_transport(
-        concurrency=1,
         patience=patience,
         ssl_context=ssl.create_default_context(),
         proxy_for=lambda target: Proxy(proxy) if proxy else None,
@@ -76,7 +75,6 @@ async def test_a_login_takes_no_connection_from_a_row() -> None:
     async with (
         await asyncio.start_server(answer, "127.0.0.1", 0) as server,
         open_transport(
-            concurrency=1,
             patience=2.0,
             ssl_context=ssl.create_default_context(),
             proxy_for=lambda target: None,

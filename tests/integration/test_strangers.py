@@ -159,7 +159,6 @@ def test_an_answer_that_swells(bench: Bench) -> None:
 
     async def ask(url: str) -> int:
         async with open_transport(
-            concurrency=1,
             patience=20,
             ssl_context=make_ssl_context(None),
             proxy_for=lambda url: None,
