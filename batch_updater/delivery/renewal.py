@@ -15,6 +15,7 @@ from batch_updater.frs.sending import TryAgain
 
 Answer = TypeVar("Answer")
 
+_EARLY = 0.002  # seconds: timers of some loops count in whole milliseconds
 _LATER = "Try again later; what was sent is recorded."
 
 
@@ -158,7 +159,8 @@ class Renewal:
         attempt = 0
         while True:
             pause = self._retry.backoff(attempt, None, self._chance) if attempt else 0
-            await asyncio.sleep(max(self._auth.until_look(), pause, least_pause))
+            look = self._auth.until_look() + _EARLY
+            await asyncio.sleep(max(look, pause, least_pause))
             if self._gate.closed or not self._auth.due():
                 continue  # what is in flight would wait for it, and has its own
             try:

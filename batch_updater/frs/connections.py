@@ -70,10 +70,16 @@ class Connections:
         else:
             connection.close()
 
+    def give_up(self, connection: Connection) -> None:
+        """Break a connection off whose answer nobody waits for any more."""
+        if connection.transport is not None:
+            connection.transport.abort()
+        connection.close()
+
     def close(self) -> None:
-        """Close those that are not in use."""
+        """Leave those that are not in use to the connector, which waits for their end."""
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop()[0].release()
 
 
 def _is_clean(connection: Connection) -> bool:

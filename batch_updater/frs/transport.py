@@ -111,7 +111,7 @@ class Transport:
         try:
             reply = await exchange(connection.protocol, request, left, keep, limit)
         except BaseException:
-            connection.close()
+            connections.give_up(connection)
             raise
         connections.give_back(connection)
         return reply
