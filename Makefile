@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PINNED := $(VENV)/.pinned
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock format check test e2e contract bench bench-rate bench-memory bench-check bench-resume soak demo emulator clean
@@ -23,8 +24,15 @@ $(PINNED): .ci/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/requirements.txt
 	@touch $@
 
-lock: ## renew .ci/requirements.txt (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet --upgrade -o .ci/requirements.txt
+$(PEERS): $(READY) .ci/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/bench.txt
+	@touch $@
+
+LOCK = uv pip compile --universal --generate-hashes --no-header --quiet --upgrade
+
+lock: ## renew .ci/requirements.txt and .ci/bench.txt (needs uv)
+	$(LOCK) pyproject.toml --group dev -o .ci/requirements.txt
+	$(LOCK) --group bench -c .ci/requirements.txt -o .ci/bench.txt
 
 format: $(READY) ## let ruff format and mend what it can
 	$(BIN)/ruff format .
@@ -56,7 +64,7 @@ demo: $(READY) ## the main job on sample_data/ against the emulator
 emulator: $(READY) ## a local FRS on 127.0.0.1:8099
 	$(BIN)/batch-updater emulator --port 8099
 
-bench: $(READY) ## throughput and TLS against nginx, beside other clients: ARGS=
+bench: $(PEERS) ## throughput and TLS against nginx, beside other clients: ARGS=
 	$(BIN)/python -m benchmarks throughput $(ARGS)
 
 bench-rate: $(READY) ## windows and use of a rate, counted at the server: ARGS=
@@ -75,5 +83,5 @@ soak: $(READY) ## the command for 20 minutes under faults: MINUTES=, RATE=
 	@PYTHONPATH=tests $(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs bench-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

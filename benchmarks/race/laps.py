@@ -1,0 +1,108 @@
+"""One client sends the whole input once: what it took, and what the server counted."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.nginx.counts import Counts, between
+from benchmarks.nginx.running import Nginx
+from benchmarks.race.clients import WRK, WRK_SECONDS, Client, Place
+from benchmarks.race.input import hashes_of
+
+_CLEAN = ("BATCH_UPDATER_", "HUAWEICLOUD_", "REQUESTS_CA", "SSL_CERT", "CURL_CA")
+
+
+class Untrue(Exception):
+    """A client did not do what it was timed for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """
+    What one client took for its rows.
+
+    Args:
+        seconds: from its first request to its last answer.
+        wall: seconds of the whole process.
+        cpu: seconds of processor time of the whole process, user and system.
+        counts: what the server saw meanwhile.
+    """
+
+    requests: int
+    seconds: float
+    wall: float
+    cpu: float
+    counts: Counts
+
+
+def run_lap(client: Client, place: Place, folder: Path, server: Nginx) -> Lap:
+    """
+    Let a client send the input in a folder.
+
+    Raises:
+        Untrue: it ended with an error, or the server did not answer one update for
+            each row, or the command does not say that each row was updated.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        before = server.read()
+        environ = _environment(home)
+        wall, cpu, said = _spend(client.words(place, folder), environ)
+        counts = between(before, server.read())
+    if client.name == WRK:
+        return Lap(counts.updates, WRK_SECONDS, wall, cpu, counts)
+    rows = hashes_of(folder / "bodies.jsonl")
+    if counts.updates != len(rows):
+        raise Untrue(f"{client.name}: {counts.updates} PUTs for {len(rows)} rows")
+    if client.peer:
+        seconds = float(json.loads(said)["seconds"])
+    else:
+        seconds = _examine(client, folder / "run", rows)
+    return Lap(len(rows), seconds, wall, cpu, counts)
+
+
+def _environment(home: str) -> Mapping[str, str]:
+    """Return an environment of our own: the SDK writes into HOME, proxies slow down."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_CLEAN) and not name.lower().endswith("_proxy")
+    }
+    return {**kept, "HOME": home, "BATCH_UPDATER_TOKEN": "bench-token"}
+
+
+def _spend(
+    words: Sequence[str], environ: Mapping[str, str]
+) -> tuple[float, float, bytes]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        started = time.perf_counter()
+        process = subprocess.Popen(words, env=dict(environ), stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            err.seek(0)
+            told = err.read().decode(errors="replace")[-2000:]
+            raise Untrue(f"{' '.join(words)} ended with {process.returncode}\n{told}")
+        out.seek(0)
+        return wall, usage.ru_utime + usage.ru_stime, out.read()
+
+
+def _examine(client: Client, run_dir: Path, hashes: Sequence[str]) -> float:
+    """Return the seconds that the run tells of, if it sent what the others did."""
+    summary = json.loads((run_dir / "summary.json").read_text())
+    with (run_dir / "results.csv").open(newline="") as file:
+        sent = [row["payload_sha256"] for row in csv.DictReader(file)]
+    shutil.rmtree(run_dir)
+    updated, attempts = summary["outcomes"]["updated"], summary["attempts"]
+    if not updated == attempts == len(hashes):
+        raise Untrue(f"{client.name}: updated {updated} by {attempts} attempts")
+    if sent != hashes:
+        raise Untrue(f"{client.name}: the bodies are not those of the peers")
+    return float(summary["duration_s"])
