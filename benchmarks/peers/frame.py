@@ -39,9 +39,10 @@ def run(send: Callable[[Job], None]) -> None:
     parser.add_argument("--ca-file")
     given = parser.parse_args()
     job = Job(given.url, given.bodies.read_bytes().splitlines(), given.ca_file)
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
     send(job)
-    print(json.dumps({"seconds": time.perf_counter() - started}))
+    seconds, cpu = time.perf_counter() - started, time.process_time() - spent
+    print(json.dumps({"seconds": seconds, "cpu": cpu}))
 
 
 class Refused(Exception):

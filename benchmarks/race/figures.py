@@ -20,6 +20,11 @@ class Turn:
         return self.lap.requests / self.lap.seconds
 
     @property
+    def sending(self) -> float | None:
+        """Microseconds of processor time a request while requests were sent."""
+        return None if self.lap.sending is None else self.lap.sending * 1e6
+
+    @property
     def cpu(self) -> float:
         """Microseconds of processor time a request, the start of the process left out."""
         if self.few is None:
@@ -64,13 +69,17 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(median(ordered), ordered[0], ordered[-1])
 
 
-def ratio(rounds: Sequence[Round], name: str, over: str, figure: str) -> Spread:
+def ratio(rounds: Sequence[Round], name: str, over: str, figure: str) -> Spread | None:
     """Return how a figure of one client compares with another's, round by round."""
-    return spread(
-        getattr(each[name], figure) / getattr(each[over], figure) for each in rounds
-    )
+    pairs = [
+        (getattr(each[name], figure), getattr(each[over], figure)) for each in rounds
+    ]
+    if any(value is None for pair in pairs for value in pair):
+        return None
+    return spread(one / other for one, other in pairs)
 
 
-def figures(rounds: Sequence[Round], name: str, figure: str) -> Spread:
-    """Return a figure of one client over all rounds."""
-    return spread(getattr(each[name], figure) for each in rounds)
+def middle(rounds: Sequence[Round], name: str, figure: str) -> float | None:
+    """Return the median of a figure of one client, None when some round has none."""
+    values = [getattr(each[name], figure) for each in rounds]
+    return None if None in values else median(values)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from benchmarks.nginx.counts import Counts, between
 from benchmarks.nginx.running import Nginx
 from benchmarks.race.clients import WRK, WRK_SECONDS, Client, Place
 from benchmarks.race.input import hashes_of
+from benchmarks.race.watching import Point, cpu_while_sending, watch
 
 _CLEAN = ("BATCH_UPDATER_", "HUAWEICLOUD_", "REQUESTS_CA", "SSL_CERT", "CURL_CA")
 
@@ -32,6 +33,8 @@ class Lap:
         seconds: from its first request to its last answer.
         wall: seconds of the whole process.
         cpu: seconds of processor time of the whole process, user and system.
+        sending: seconds of it a request while requests were sent, or None when that
+            was too short to tell.
         counts: what the server saw meanwhile.
     """
 
@@ -39,6 +42,7 @@ class Lap:
     seconds: float
     wall: float
     cpu: float
+    sending: float | None
     counts: Counts
 
 
@@ -50,24 +54,34 @@ def run_lap(client: Client, place: Place, folder: Path, server: Nginx) -> Lap:
         Untrue: it ended with an error, or the server did not answer one update for
             each row, or the command does not say that each row was updated.
     """
-    with tempfile.TemporaryDirectory() as home:
-        before = server.read()
-        environ = _environment(home)
-        wall, cpu, said = _spend(client.words(place, folder), environ)
-        counts = between(before, server.read())
+    before = server.read()
+    ended = _spend(client.words(place, folder), folder / "run" / "journal.jsonl")
+    counts = between(before, server.read())
     if client.name == WRK:
-        return Lap(counts.updates, WRK_SECONDS, wall, cpu, counts)
-    rows = hashes_of(folder / "bodies.jsonl")
-    if counts.updates != len(rows):
-        raise Untrue(f"{client.name}: {counts.updates} PUTs for {len(rows)} rows")
+        sending = ended.cpu / counts.updates
+        return Lap(counts.updates, WRK_SECONDS, ended.wall, ended.cpu, sending, counts)
+    hashes = hashes_of(folder / "bodies.jsonl")
+    rows = len(hashes)
+    if counts.updates != rows:
+        raise Untrue(f"{client.name}: {counts.updates} PUTs for {rows} rows")
     if client.peer:
-        seconds = float(json.loads(said)["seconds"])
+        told = json.loads(ended.said)
+        seconds, sending = told["seconds"], told["cpu"] / rows
     else:
-        seconds = _examine(client, folder / "run", rows)
-    return Lap(len(rows), seconds, wall, cpu, counts)
+        seconds = _examine(client, folder / "run", hashes)
+        sending = cpu_while_sending(ended.points, rows)
+    return Lap(rows, seconds, ended.wall, ended.cpu, sending, counts)
 
 
-def _environment(home: str) -> Mapping[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    wall: float
+    cpu: float
+    said: bytes
+    points: Sequence[Point]
+
+
+def _environment(home: str) -> dict[str, str]:
     """Return an environment of our own: the SDK writes into HOME, proxies slow down."""
     kept = {
         name: value
@@ -77,21 +91,25 @@ def _environment(home: str) -> Mapping[str, str]:
     return {**kept, "HOME": home, "BATCH_UPDATER_TOKEN": "bench-token"}
 
 
-def _spend(
-    words: Sequence[str], environ: Mapping[str, str]
-) -> tuple[float, float, bytes]:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def _spend(words: Sequence[str], journal: Path) -> _Ended:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        tempfile.TemporaryDirectory() as home,
+    ):
         started = time.perf_counter()
-        process = subprocess.Popen(words, env=dict(environ), stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
+        environ = _environment(home)
+        process = subprocess.Popen(words, env=environ, stdout=out, stderr=err)
+        with watch(process.pid, journal) as points:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             err.seek(0)
             told = err.read().decode(errors="replace")[-2000:]
             raise Untrue(f"{' '.join(words)} ended with {process.returncode}\n{told}")
         out.seek(0)
-        return wall, usage.ru_utime + usage.ru_stime, out.read()
+        return _Ended(wall, usage.ru_utime + usage.ru_stime, out.read(), points)
 
 
 def _examine(client: Client, run_dir: Path, hashes: Sequence[str]) -> float:
