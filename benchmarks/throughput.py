@@ -20,6 +20,7 @@ from benchmarks.race.clients import BARE, OURS, WRK, Client, Place, all_clients
 from benchmarks.race.figures import Round, Turn
 from benchmarks.race.input import make_input
 from benchmarks.race.laps import Lap, run_lap
+from benchmarks.race.plot import draw
 
 _FEW = 100  # rows of the run that tells what the start costs
 
@@ -125,8 +126,10 @@ def _tell(
     print(f"\n{text}")
     options.out.mkdir(exist_ok=True)
     (options.out / "throughput.md").write_text(text)
-    laps = {"http": plain, "https": secure}
-    (options.out / "throughput.json").write_text(
-        json.dumps(laps, default=asdict, indent=1)
-    )
-    print(f"Written to {options.out}: throughput.md, throughput.json")
+    laps = json.dumps({"http": plain, "https": secure}, default=asdict, indent=1)
+    (options.out / "throughput.json").write_text(laps)
+    try:
+        draw(plain, secure, options.out / "throughput.svg")
+    except ImportError:
+        print("No picture: `make bench` installs matplotlib for it.")
+    print(f"Written to {options.out}: throughput.md, .json and .svg")

@@ -5,6 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.http.http_config import HttpConfig
+from huaweicloudsdkfrs import v2
+
 from benchmarks.peers.frame import Job, Refused, run
 
 _THREADS = 16
@@ -12,9 +16,7 @@ _THREADS = 16
 
 def send(job: Job) -> None:
     """Send each body as the SDK does, signed; its signer is part of its cost."""
-    from huaweicloudsdkfrs import v2  # noqa: PLC0415  (start-up, as with the others)
-
-    client = _build(job, v2)
+    client = _build(job)
 
     def update(body: bytes) -> None:
         content = json.loads(body)
@@ -28,10 +30,7 @@ def send(job: Job) -> None:
             pass
 
 
-def _build(job: Job, v2: Any) -> Any:
-    from huaweicloudsdkcore.auth.credentials import BasicCredentials  # noqa: PLC0415
-    from huaweicloudsdkcore.http.http_config import HttpConfig  # noqa: PLC0415
-
+def _build(job: Job) -> Any:
     where = urlsplit(job.url)
     project = where.path.split("/")[2]
     trusted = {"ssl_ca_cert": job.ca_file} if job.ca_file else {}

@@ -56,11 +56,13 @@ class Spread:
     most: float
 
     def __str__(self) -> str:
-        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 3
-        middle, least, most = (
+        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2
+        shown, least, most = (
             f"{value:.{digits}f}" for value in (self.median, self.least, self.most)
         )
-        return f"{middle} ({least} to {most})"
+        if least == most:
+            return shown
+        return f"{shown} ({least} to {most})"
 
 
 def spread(values: Iterable[float]) -> Spread:
