@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e", "pacing", ".")]
+_ROOMS = ("integration", "e2e", "pacing", ".", "..")  # the last has benchmarks
+sys.path[:0] = [str((_HERE / folder).resolve()) for folder in _ROOMS]
 
 
 def pytest_configure() -> None:
