@@ -8,20 +8,23 @@ rounds; what counts are ratios within a round.
 import argparse
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.nginx.running import Nginx, NginxTrouble, start_nginx
 from benchmarks.race import tables
-from benchmarks.race.clients import BARE, OURS, WRK, Client, Place, all_clients
+from benchmarks.race.clients import BARE, WRK, Client, Place, all_clients
 from benchmarks.race.figures import Round, Turn
 from benchmarks.race.input import make_input
-from benchmarks.race.laps import Lap, run_lap
+from benchmarks.race.laps import Lap, Untrue, run_lap
 from benchmarks.race.plot import draw
 
+_NEEDED = ("httpx", "matplotlib", "uvloop")
 _FEW = 100  # rows of the run that tells what the start costs
 
 
@@ -37,15 +40,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Run the rounds; print the tables, and write them and a plot."""
+    _say_what_is_missing()
     core = _keep_to_one_core()
     chosen = _choose(all_clients(options.beside), options.only)
     try:
         with start_nginx(core) as server, tempfile.TemporaryDirectory() as folder:
             race = _Race(server, Path(folder), options.rows)
             plain, secure = _run(race, chosen, options)
-    except NginxTrouble as trouble:
+    except (NginxTrouble, Untrue) as trouble:
         raise SystemExit(str(trouble)) from None
     _tell(plain, secure, options)
+
+
+def _say_what_is_missing() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"`make bench` installs what is missing: {', '.join(missing)}")
+    if shutil.which("wrk") is None:
+        print("Without wrk, the ceiling: apt-get install wrk\n")
 
 
 def _keep_to_one_core() -> int | None:
@@ -59,8 +71,7 @@ def _keep_to_one_core() -> int | None:
 
 
 def _choose(clients: Sequence[Client], word: str) -> list[Client]:
-    always = {*OURS, BARE}
-    return [each for each in clients if word in each.name or each.name in always]
+    return [c for c in clients if word in c.name or c.file or c.name == BARE]
 
 
 class _Race:
@@ -97,7 +108,8 @@ def _run(
 ) -> tuple[list[Round], list[Round]]:
     plain: list[Round] = []
     secure: list[Round] = []
-    both = () if options.no_tls else (*OURS, BARE)
+    both = {c.name for c in clients if c.file or c.name == BARE}
+    both = set() if options.no_tls else both
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}")
         # Nobody always comes after the same one.
@@ -128,8 +140,5 @@ def _tell(
     (options.out / "throughput.md").write_text(text)
     laps = json.dumps({"http": plain, "https": secure}, default=asdict, indent=1)
     (options.out / "throughput.json").write_text(laps)
-    try:
-        draw(plain, secure, options.out / "throughput.svg")
-    except ImportError:
-        print("No picture: `make bench` installs matplotlib for it.")
+    draw(plain, secure, options.out / "throughput.svg")
     print(f"Written to {options.out}: throughput.md, .json and .svg")

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from bench import Bench
 
+    from benchmarks.nginx.running import Nginx
+
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
 _ROOMS = ("integration", "e2e", "pacing", ".", "..")  # the last has benchmarks
@@ -70,3 +72,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Bench"]:
         made = Bench(tmp_path, emulator)
         yield made
         made.all_fired()
+
+
+@pytest.fixture
+def nginx() -> Iterator["Nginx"]:
+    """A private nginx that answers like FRS, and counts."""
+    from benchmarks.nginx.running import HOW_TO_INSTALL, find_nginx, start_nginx
+
+    if find_nginx() is None:
+        pytest.skip(HOW_TO_INSTALL)
+    with start_nginx() as server:
+        yield server

@@ -9,6 +9,7 @@ from benchmarks.nginx.config import FACE_SET, PROJECT
 
 CONCURRENCY = 64
 BARE = "aiohttp, bare and tuned"
+BESIDE = "beside, "
 OURS = ("batch-updater, Parquet", "batch-updater, CSV")
 SDK = "official SDK, 16 threads"
 VENDOR = "requests.put a row (the vendor's sample)"
@@ -109,8 +110,8 @@ def all_clients(beside: str | None = None) -> list[Client]:
     ]
     if beside:
         clients[1:1] = [
-            Client(f"beside, {c.file}", file=c.file, python=beside)
-            for c in clients
-            if c.file
+            Client(BESIDE + each.name, file=each.file, python=beside)
+            for each in clients
+            if each.file
         ]
     return clients + ([Client(WRK)] if shutil.which("wrk") else [])

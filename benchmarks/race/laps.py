@@ -17,6 +17,7 @@ from benchmarks.race.clients import WRK, WRK_SECONDS, Client, Place
 from benchmarks.race.input import hashes_of
 from benchmarks.race.watching import Point, cpu_while_sending, watch
 
+_ROOT = Path(__file__).parents[2]
 _CLEAN = ("BATCH_UPDATER_", "HUAWEICLOUD_", "REQUESTS_CA", "SSL_CERT", "CURL_CA")
 
 
@@ -55,7 +56,9 @@ def run_lap(client: Client, place: Place, folder: Path, server: Nginx) -> Lap:
             each row, or the command does not say that each row was updated.
     """
     before = server.read()
-    ended = _spend(client.words(place, folder), folder / "run" / "journal.jsonl")
+    # Peers are found from here; our command is the one that is installed, wherever.
+    here = _ROOT if client.peer else folder
+    ended = _spend(client.words(place, folder), here, folder / "run" / "journal.jsonl")
     counts = between(before, server.read())
     if client.name == WRK:
         sending = ended.cpu / counts.updates
@@ -91,7 +94,7 @@ def _environment(home: str) -> dict[str, str]:
     return {**kept, "HOME": home, "BATCH_UPDATER_TOKEN": "bench-token"}
 
 
-def _spend(words: Sequence[str], journal: Path) -> _Ended:
+def _spend(words: Sequence[str], here: Path, journal: Path) -> _Ended:
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
@@ -99,7 +102,7 @@ def _spend(words: Sequence[str], journal: Path) -> _Ended:
     ):
         started = time.perf_counter()
         environ = _environment(home)
-        process = subprocess.Popen(words, env=environ, stdout=out, stderr=err)
+        process = subprocess.Popen(words, cwd=here, env=environ, stdout=out, stderr=err)
         with watch(process.pid, journal) as points:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - started

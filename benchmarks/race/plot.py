@@ -15,12 +15,7 @@ _OURS, _OTHERS = "#0b6e4f", "#9aa5b1"
 
 
 def draw(plain: Sequence[Round], secure: Sequence[Round], path: Path) -> None:
-    """
-    Write a picture; its format goes by the suffix. Axes are logarithmic.
-
-    Raises:
-        ImportError: matplotlib is not there.
-    """
+    """Write a picture; its format goes by the suffix. Axes are logarithmic."""
     import matplotlib as mpl  # noqa: PLC0415  (only the bench targets install it)
     from matplotlib.figure import Figure  # noqa: PLC0415
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.race.clients import BARE, CONCURRENCY, OURS, SDK, VENDOR
+from benchmarks.race.clients import BARE, BESIDE, CONCURRENCY, OURS, SDK, VENDOR
 from benchmarks.race.figures import Round, Spread, middle, ratio
 
 _THROUGHPUT = (
@@ -95,9 +95,9 @@ class _Goal:
     most: bool
     measure: Callable[[str], Spread | None]
 
-    def row(self) -> list[str]:
+    def row(self, names: Sequence[str]) -> list[str]:
         sign = "<=" if self.most else ">="
-        return [self.what, f"{sign} {self.bound:g}", *map(self._cell, OURS)]
+        return [self.what, f"{sign} {self.bound:g}", *map(self._cell, names)]
 
     def _cell(self, name: str) -> str:
         seen = self.measure(name)
@@ -111,7 +111,8 @@ class _Goal:
 def goals(plain: Sequence[Round], secure: Sequence[Round]) -> str:
     """Return each goal with what was measured; the median of the rounds decides."""
     seen = [*_plain_goals(plain), *(_tls_goals(plain, secure) if secure else ())]
-    return table(("goal", "bound", *OURS), [goal.row() for goal in seen])
+    names = [name for name in plain[0] if name in OURS or name.startswith(BESIDE)]
+    return table(("goal", "bound", *names), [goal.row(names) for goal in seen])
 
 
 def _plain_goals(plain: Sequence[Round]) -> Iterator[_Goal]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 
 import pytest
 from bench import Bench
@@ -10,24 +9,10 @@ from commands import call
 
 from benchmarks.nginx.config import FACE_SET, PROJECT
 from benchmarks.nginx.counts import Counts, Reading, between, read_status
-from benchmarks.nginx.running import (
-    HOW_TO_INSTALL,
-    Nginx,
-    find_nginx,
-    start_nginx,
-)
+from benchmarks.nginx.running import Nginx
 
 ROWS = 2000
 CONCURRENCY = 16
-
-
-@pytest.fixture
-def nginx() -> Iterator[Nginx]:
-    """A private nginx that answers like FRS."""
-    if find_nginx() is None:
-        pytest.skip(HOW_TO_INSTALL)
-    with start_nginx() as server:
-        yield server
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
