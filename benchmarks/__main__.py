@@ -15,9 +15,8 @@ def main(arguments: list[str]) -> None:
     """
     Run the measurement that is named; list them all when none is.
 
-    A module beside this one is a measurement, and its first lines say of what. It
-    has `add_options(parser)` and `measure(options)`, which prints a table. What
-    several of them share lives in the folders.
+    A module beside this one is a measurement when it has `add_options(parser)` and
+    `measure(options)`, which prints a table. Its first lines say of what.
     """
     known = _list()
     if not arguments or arguments[0] not in known:
@@ -36,13 +35,16 @@ def main(arguments: list[str]) -> None:
 
 
 def _list() -> dict[str, str]:
-    paths = sorted(Path(__file__).parent.glob("[!_]*.py"))
-    return {path.stem: _tell(path) for path in paths}
-
-
-def _tell(path: Path) -> str:
-    words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return words.partition("\n\n")[0].replace("\n", " ")
+    told = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        module = ast.parse(path.read_text("utf-8"))
+        defined = {
+            each.name for each in module.body if isinstance(each, ast.FunctionDef)
+        }
+        if {"add_options", "measure"} <= defined:
+            words = ast.get_docstring(module) or ""
+            told[path.stem] = words.partition("\n\n")[0].replace("\n", " ")
+    return told
 
 
 main(sys.argv[1:])
