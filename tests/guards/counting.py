@@ -5,6 +5,7 @@ It prints one JSON object as its last line. In a process of its own: what is cou
 is nobody else's, and modules are those that it needs.
 """
 
+import collections
 import gc
 import json
 import sys
@@ -19,19 +20,21 @@ _LOOPS = {("events.py", "_run"), ("runners.py", "run")}
 
 
 class Counter:
-    """Counts what the interpreter tells a profiler, in every thread."""
+    """Counts what the interpreter tells a profiler, in every thread, calls also by file."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.c_calls = 0
         self.coroutines = 0
         self.steps = 0
+        self.files: collections.Counter[str] = collections.Counter()
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         """Take one event."""
         if event == "call":
             self.calls += 1
             code, caller = frame.f_code, frame.f_back
+            self.files[code.co_filename] += 1
             self.coroutines += bool(code.co_flags & CO_COROUTINE)
             self.steps += caller is not None and _name(caller.f_code) in _LOOPS
         elif event == "c_call":
