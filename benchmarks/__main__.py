@@ -3,6 +3,7 @@
 import argparse
 import ast
 import platform
+import signal
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> None:
     module.add_options(parser)
     options = parser.parse_args(arguments[1:])
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    # What a measurement started ends with it, also when it is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"Python {platform.python_version()}, {packages}\n", flush=True)
     module.measure(options)
 

@@ -103,9 +103,14 @@ def _spend(words: Sequence[str], here: Path, journal: Path) -> _Ended:
         started = time.perf_counter()
         environ = _environment(home)
         process = subprocess.Popen(words, cwd=here, env=environ, stdout=out, stderr=err)
-        with watch(process.pid, journal) as points:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - started
+        try:
+            with watch(process.pid, journal) as points:
+                _, status, usage = os.wait4(process.pid, 0)
+                wall = time.perf_counter() - started
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             err.seek(0)
