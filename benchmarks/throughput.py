@@ -8,15 +8,17 @@ rounds; what counts are ratios within a round.
 import argparse
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.nginx.running import Nginx, NginxTrouble, start_nginx
+from benchmarks.nginx.running import Nginx, NginxTrouble, start_nginx, tell_version
 from benchmarks.race import tables
 from benchmarks.race.clients import BARE, WRK, Client, Place, all_clients
 from benchmarks.race.figures import Round, Turn
@@ -25,6 +27,7 @@ from benchmarks.race.laps import Lap, Untrue, run_lap
 from benchmarks.race.plot import draw
 
 _NEEDED = ("httpx", "matplotlib", "uvloop")
+_PACKAGES = ("aiohttp", "uvloop", "httpx", "requests", "huaweicloudsdkfrs")
 _FEW = 100  # rows of the run that tells what the start costs
 
 
@@ -129,7 +132,8 @@ def _tell(
     plain: Sequence[Round], secure: Sequence[Round], options: argparse.Namespace
 ) -> None:
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    parts = [f"Taken {when}, {options.rounds} rounds, median (least to most)"]
+    parts = [f"Taken {when}, {options.rounds} rounds, median (least to most)."]
+    parts.append(_machine())
     parts.append(tables.throughput(plain))
     if secure:
         parts.append(tables.tls(plain, secure))
@@ -142,3 +146,11 @@ def _tell(
     (options.out / "throughput.json").write_text(laps)
     draw(plain, secure, options.out / "throughput.svg")
     print(f"Written to {options.out}: throughput.md, .json and .svg")
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    system = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
+    return (
+        f"{system}, Python {platform.python_version()}, {packages}, {tell_version()}."
+    )

@@ -57,6 +57,18 @@ def find_nginx() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
+def tell_version() -> str:
+    """
+    Return nginx's name and version.
+
+    Raises:
+        NginxTrouble: it is not installed.
+    """
+    words = [_command(), "-v"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True)
+    return said.stderr.partition(":")[2].strip()
+
+
 @contextmanager
 def start_nginx(core: int | None = None) -> Iterator[Nginx]:
     """
@@ -68,9 +80,7 @@ def start_nginx(core: int | None = None) -> Iterator[Nginx]:
     Raises:
         NginxTrouble: it is not installed, or did not start; the message says more.
     """
-    command = find_nginx()
-    if command is None:
-        raise NginxTrouble(HOW_TO_INSTALL)
+    command = _command()
     with tempfile.TemporaryDirectory() as folder:
         prefix, ports = Path(folder), _free_ports()
         config = write_config(prefix, ports, core=core, root=os.geteuid() == 0)
@@ -83,6 +93,13 @@ def start_nginx(core: int | None = None) -> Iterator[Nginx]:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(_PATIENCE)
+
+
+def _command() -> str:
+    command = find_nginx()
+    if command is None:
+        raise NginxTrouble(HOW_TO_INSTALL)
+    return command
 
 
 def _free_ports() -> Ports:
