@@ -1,8 +1,8 @@
 """
-python -m guards.counting run|stream ...: the command or the library, counted.
+python -m guards.counting FILE run|stream ...: the command or the library, counted.
 
-It prints one JSON object as its last line. In a process of its own: what is counted
-is nobody else's, and modules are those that it needs.
+Into the file goes one JSON object. In a process of its own: what is counted is nobody
+else's, and modules are those that it needs.
 """
 
 import collections
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from inspect import CO_COROUTINE
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -102,4 +103,5 @@ _WAYS: dict[str, Callable[[Sequence[str]], dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_WAYS[sys.argv[1]](sys.argv[2:])) + "\n")
+    file, way, *rest = sys.argv[1:]
+    Path(file).write_text(json.dumps(_WAYS[way](rest)))
