@@ -150,7 +150,8 @@ def _tell(
 
 def _machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    system = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
+    release = platform.release().partition("-")[0]
+    system = f"{platform.system()} {release}, {os.cpu_count()} processors"
     return (
         f"{system}, Python {platform.python_version()}, {packages}, {tell_version()}."
     )
