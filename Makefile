@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PINNED := $(VENV)/.pinned
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format check test e2e contract bench soak demo emulator clean
+.PHONY: help install lock format check test e2e contract bench bench-rate bench-memory bench-check bench-resume soak demo emulator clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## the virtual environment in .venv, pinned by .ci/requirements.txt
 
@@ -23,8 +24,15 @@ $(PINNED): .ci/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/requirements.txt
 	@touch $@
 
-lock: ## renew .ci/requirements.txt (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet --upgrade -o .ci/requirements.txt
+$(PEERS): $(READY) .ci/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/bench.txt
+	@touch $@
+
+LOCK = uv pip compile --universal --generate-hashes --no-header --quiet --upgrade
+
+lock: ## renew .ci/requirements.txt and .ci/bench.txt (needs uv)
+	$(LOCK) pyproject.toml --group dev -o .ci/requirements.txt
+	$(LOCK) --group bench -c .ci/requirements.txt -o .ci/bench.txt
 
 format: $(READY) ## let ruff format and mend what it can
 	$(BIN)/ruff format .
@@ -56,12 +64,24 @@ demo: $(READY) ## the main job on sample_data/ against the emulator
 emulator: $(READY) ## a local FRS on 127.0.0.1:8099
 	$(BIN)/batch-updater emulator --port 8099
 
-bench: $(READY) ## measure pacing at the server, and check on many rows
-	$(BIN)/python -m benchmarks
+bench: $(PEERS) ## throughput and TLS against nginx, beside other clients: ARGS=
+	$(BIN)/python -m benchmarks throughput $(ARGS)
+
+bench-rate: $(READY) ## windows and use of a rate, counted at the server: ARGS=
+	$(BIN)/python -m benchmarks rate $(ARGS)
+
+bench-memory: $(READY) ## peak memory as rows grow: ARGS=
+	$(BIN)/python -m benchmarks memory $(ARGS)
+
+bench-check: $(READY) ## rows a second of check: ARGS=
+	$(BIN)/python -m benchmarks check $(ARGS)
+
+bench-resume: $(READY) ## resume and views of a long journal: ARGS=
+	$(BIN)/python -m benchmarks resume $(ARGS)
 
 soak: $(READY) ## the command for 20 minutes under faults: MINUTES=, RATE=
 	@PYTHONPATH=tests $(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs bench-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ Rows a second and peak memory of `check`, all rules and duplicates on.
 The peer in the same run is pandas.read_csv in chunks, which only reads.
 """
 
+import argparse
 import csv
 import os
 import sys
@@ -64,8 +65,14 @@ def run(command: Sequence[str]) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
-def measure(rounds: int) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Take how often."""
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+def measure(options: argparse.Namespace) -> None:
     """Print the table."""
+    rounds: int = options.rounds
     print(f"`check` as a whole process, all rules on, {rounds} rounds, medians\n")
     print("| input | rows | wall s | rows/s (start-up left out) | peak MB |")
     print("|---|---|---|---|---|")

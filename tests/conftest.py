@@ -14,9 +14,12 @@ import pytest
 if TYPE_CHECKING:
     from bench import Bench
 
+    from benchmarks.nginx.running import Nginx
+
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE / folder) for folder in ("integration", "e2e", "pacing", ".")]
+_ROOMS = ("integration", "e2e", "pacing", ".", "..")  # the last has benchmarks
+sys.path[:0] = [str((_HERE / folder).resolve()) for folder in _ROOMS]
 
 
 def pytest_configure() -> None:
@@ -69,3 +72,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Bench"]:
         made = Bench(tmp_path, emulator)
         yield made
         made.all_fired()
+
+
+@pytest.fixture
+def nginx() -> Iterator["Nginx"]:
+    """A private nginx that answers like FRS, and counts."""
+    from benchmarks.nginx.running import HOW_TO_INSTALL, find_nginx, start_nginx
+
+    if find_nginx() is None:
+        pytest.skip(HOW_TO_INSTALL)
+    with start_nginx() as server:
+        yield server

@@ -1,0 +1,1 @@
+"""A private nginx that answers like FRS, and counts: for benchmarks and tests."""
