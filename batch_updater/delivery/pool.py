@@ -48,6 +48,7 @@ class Pool:
             result = await self._send(item) if isinstance(item, Task) else item
             self._results.append(result)
             self._news.set()
+            await asyncio.sleep(0)  # it is written down before the next one starts
 
     async def _close_when_done(self) -> None:
         await asyncio.wait(self._workers)
