@@ -7,10 +7,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import most_in, now, run_virtually, start_many
+from virtual import make_pacer, most_in, now, run_virtually, start_many
 
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.pacing import make_pacer
 from batch_updater.errors import Interrupted
 
 

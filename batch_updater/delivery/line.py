@@ -1,0 +1,74 @@
+"""Those who wait for one thing, first come first served."""
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class _Lead:
+    """Told to a follower: you are the first now."""
+
+
+_LEAD = _Lead()
+
+
+class Line(Generic[T]):
+    """
+    A line in which only the first waits for what is outside; it leads.
+
+    The leader serves those behind it, as many as there is enough for, and hands on
+    the lead when it leaves: so one timer is set however many wait, and no task runs
+    beside them.
+    """
+
+    def __init__(self) -> None:
+        self.is_led = False
+        self._followers: deque[asyncio.Future[T | _Lead | None]] = deque()
+
+    async def join(self) -> T | None:
+        """
+        Wait at the end of the line.
+
+        Returns:
+            What the leader gave; None for the lead itself, which must be handed on.
+        """
+        if not self.is_led:
+            self.is_led = True
+            return None
+        turn = asyncio.get_running_loop().create_future()
+        self._followers.append(turn)
+        try:
+            given = await turn
+        except asyncio.CancelledError:
+            self._pass_on(turn)
+            raise
+        return None if given is _LEAD else cast("T", given)
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether anybody waits behind the leader."""
+        while self._followers and self._followers[0].done():  # cancelled meanwhile
+            self._followers.popleft()
+        return bool(self._followers)
+
+    def serve(self, what: T) -> None:
+        """Give something to the first follower, of whom there must be one."""
+        self._followers.popleft().set_result(what)
+
+    def hand_on(self) -> None:
+        """Let the first follower lead, if there is one."""
+        self.is_led = self.has_followers
+        if self.is_led:
+            self._followers.popleft().set_result(_LEAD)
+
+    def _pass_on(self, turn: "asyncio.Future[T | _Lead | None]") -> None:
+        """Give what a follower was given, before it was cancelled, to the next one."""
+        if turn.cancelled():
+            return
+        given = turn.result()
+        if given is _LEAD:
+            self.hand_on()
+        elif self.has_followers:
+            self.serve(cast("T", given))
