@@ -47,11 +47,11 @@ class Line(Generic[T]):
         return None if given is _LEAD else cast("T", given)
 
     @property
-    def has_followers(self) -> bool:
-        """Whether anybody waits behind the leader."""
-        while self._followers and self._followers[0].done():  # cancelled meanwhile
+    def followers(self) -> int:
+        """How many wait behind the leader; cancelled ones that are not first count."""
+        while self._followers and self._followers[0].done():
             self._followers.popleft()
-        return bool(self._followers)
+        return len(self._followers)
 
     def serve(self, what: T) -> None:
         """Give something to the first follower, of whom there must be one."""
@@ -59,7 +59,7 @@ class Line(Generic[T]):
 
     def hand_on(self) -> None:
         """Let the first follower lead, if there is one."""
-        self.is_led = self.has_followers
+        self.is_led = self.followers > 0
         if self.is_led:
             self._followers.popleft().set_result(_LEAD)
 
@@ -70,5 +70,5 @@ class Line(Generic[T]):
         given = turn.result()
         if given is _LEAD:
             self.hand_on()
-        elif self.has_followers:
+        elif self.followers:
             self.serve(cast("T", given))

@@ -254,14 +254,15 @@ class Pacer:
 
     async def _serve(self, now: float) -> None:
         """Serve those behind the leader too, as many as there is room for."""
-        count, spacing = 1, self._spacing
-        while self._line.has_followers and (
-            spacing is None or spacing.has_room(count + 1)
-        ):
+        count, spacing, line = 1, self._spacing, self._line
+        room = 1 + line.followers
+        if spacing:
+            room = spacing.room(room)
+        while count < room and line.followers:
             granted = self._ledger.take(now, self._windows, self._asked)
             if not isinstance(granted, Slot):
                 break
-            self._line.serve(granted)
+            line.serve(granted)
             count += 1
         self._looked = now
         if spacing:

@@ -10,21 +10,28 @@ _PARTS = 8  # of the way from one start to the next
 
 
 class Spacing:
-    """Keeps the starts of one rate apart, but for a few that catch up."""
+    """
+    Keeps the starts of one rate apart, but for a few that catch up.
+
+    An AsyncLimiter whose bucket holds those few. It tells whether an amount has room,
+    so how much has, and when more will, is found by asking for several amounts.
+    """
 
     def __init__(self, rate: float) -> None:
         burst = burst_of(math.ceil(rate))
-        self._part = 1 / rate / _PARTS
+        self._burst, self._part = burst, 1 / rate / _PARTS
         self._limiter = AsyncLimiter(burst, burst / rate)
         self._full = burst - 1  # catching up must be earned
 
-    def has_room(self, count: int) -> bool:
-        """Return whether so many may start now."""
-        return self._limiter.has_capacity(self._full + count)
+    def room(self, asked: int) -> int:
+        """Return how many of those who ask may start now, if not as many as could."""
+        count = min(asked, self._burst - self._full)
+        while count and not self._limiter.has_capacity(self._full + count):
+            count //= 2
+        return count
 
     def delay(self) -> float:
         """Return the seconds until one may start, a little more at the most."""
-        # A limiter tells whether an amount fits, and not when it will.
         for parts in range(_PARTS):
             if self._limiter.has_capacity(1 - parts / _PARTS):
                 return parts * self._part
