@@ -26,9 +26,9 @@ _BURST = 0.02  # of a window's starts, at least two
 _BREATH = 0.005  # seconds: a wake-up for each start would cost more than the start
 
 # Shares of a window. With a headroom of 1 % at least 98.5 % is used, in half a minute
-# that begins with the run (1 + 0.35 + 3 / 30) as in any other that is all work.
-_CAUTION = 0.0035
-_SAVED_AT_FIRST = 0.03
+# that begins with the run (1 + 0.3 + 2 / 30) as in any other that is all work.
+_CAUTION = 0.003
+_SAVED_AT_FIRST = 0.02
 _MOST_SAVED = 0.1
 
 _SHORTEST_FOR = 60.0  # seconds: a way that has become longer is no lateness
@@ -102,6 +102,9 @@ class Ledger(Protocol):
         Args:
             asked: since when there was always somebody who wanted to start.
         """
+
+    def due(self, windows: Sequence[Window]) -> float:
+        """Return a moment before which there is no use in asking."""
 
     def begin(self, slot: Slot, now: float) -> Slot:
         """Note that a start that was granted is made only now; return it so."""

@@ -249,7 +249,7 @@ class Pacer:
         if self._adaptive.recovers:
             self._recover(now)
         if self._spacing and (delay := self._spacing.delay()):
-            return delay
+            return max(delay, self._ledger.due(self._windows) - now)
         return self._ledger.take(now, self._windows, self._asked)
 
     async def _serve(self, now: float) -> None:

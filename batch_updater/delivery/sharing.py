@@ -104,6 +104,10 @@ class SharedLedger:
         self._made[slot.number] = made
         return slot
 
+    def due(self, windows: Sequence[Window]) -> float:
+        """Return the moment when this run's own windows have room for a start."""
+        return self._own.due(windows)
+
     def begin(self, slot: Slot, now: float) -> Slot:
         """Note that a start is made only now."""
         return self._own.begin(slot, now)
