@@ -21,7 +21,7 @@ def main() -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     print(f"Python {platform.python_version()}, {packages}\n")
     if "rate" in what:
-        rate.measure(arguments.seconds, arguments.rounds)
+        rate.measure(arguments)
     if "quota" in what:
         quota.measure(arguments.seconds)
     if "check" in what:

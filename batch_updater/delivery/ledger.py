@@ -13,9 +13,10 @@ caution is counted, and no more of it is given away than a share of all time.
 """
 
 import math
+import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -87,12 +88,13 @@ class Slot(NamedTuple):  # made for each start; a dataclass takes three times as
 class Ledger(Protocol):
     """Where starts are noted; another one may share it with other processes."""
 
+    clock: Callable[[], float]
+    """Tells the seconds of CLOCK_MONOTONIC."""
+
     breath: float
     """Seconds between two looks when many starts are due; those are granted at once."""
 
-    def take(
-        self, now: float, windows: Sequence[Window], asked: float
-    ) -> Slot | float:
+    def take(self, now: float, windows: Sequence[Window], asked: float) -> Slot | float:
         """
         Note a start and return it, when all windows have room for it.
 
@@ -154,22 +156,29 @@ class Caution:
 
     A share of each window is put by, and what places are given away later is taken
     from it: so rare pauses of a network or a process are waited out whole, and what
-    is late all the time costs no more than the share.
+    is late all the time costs no more than the share. Who wakes up late himself uses
+    less than the rate anyway, and adds to what is put by: then others are late too.
     """
 
     def __init__(self) -> None:
         self._saved = _SAVED_AT_FIRST
+        self._own = 0.0
 
     def allowed(self, window: Window) -> float:
         """Return the most seconds by which a place may be given away later."""
         return self._saved * window.seconds
 
-    def spend(self, seconds: float, window: Window) -> None:
-        """Take note that one place of a window was given away so much later."""
-        share = seconds / window.seconds
-        if share <= _MOST_SAVED:  # or it was no caution, but a pause of our own
-            saved = self._saved + (_CAUTION - share) / window.starts
-            self._saved = min(max(saved, 0.0), _MOST_SAVED)
+    def spend(self, later: float, overslept: float, window: Window) -> None:
+        """
+        Take note that one place of a window was given away so many seconds later.
+
+        Args:
+            overslept: seconds of it that are new, and nobody's caution.
+        """
+        self._own = own = min(self._own + overslept, later)
+        kept = _CAUTION - (later - 2 * own) / window.seconds
+        saved = self._saved + kept / window.starts
+        self._saved = min(max(saved, 0.0), _MOST_SAVED)
 
 
 class LocalLedger:
@@ -177,7 +186,8 @@ class LocalLedger:
 
     breath = _BREATH
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._count = 0
         self._size = _LEAST_KEPT
         self._started, self._trips = _never(self._size), _never(self._size)
@@ -185,14 +195,16 @@ class LocalLedger:
         self._shortest = ShortestTrip()
         self._caution = Caution()
         self._early = -math.inf
+        self._awaited = math.inf
         self._filled: Window | None = None
 
-    def take(
-        self, now: float, windows: Sequence[Window], asked: float
-    ) -> Slot | float:
+    def take(self, now: float, windows: Sequence[Window], asked: float) -> Slot | float:
         """Note a start, or return the seconds until there is room for it."""
         due = self.due(windows)
-        return due - now if due > now else self.note(now, asked)
+        if due <= now:
+            return self.note(now, asked)
+        self._awaited = due
+        return due - now
 
     def due(self, windows: Sequence[Window]) -> float:
         """Return the moment when all windows have room for a start."""
@@ -210,8 +222,10 @@ class LocalLedger:
     def note(self, now: float, asked: float) -> Slot:
         """Note a start, for which `due` was asked just before."""
         if self._filled:
-            later = now - max(self._early, asked)
-            self._caution.spend(max(later, 0.0), self._filled)
+            later = max(0.0, now - max(self._early, asked))
+            overslept = max(0.0, now - self._awaited)
+            self._caution.spend(later, overslept, self._filled)
+        self._awaited = math.inf
         count = self._count
         self._started[count % self._size] = now
         self._trips[count % self._size] = -math.inf

@@ -12,8 +12,6 @@ millisecond, and stand still while the loop works off what is ready.
 """
 
 import math
-import time
-from collections.abc import Callable
 from typing import Any
 
 from batch_updater.delivery.adaptive import Adaptive
@@ -53,10 +51,9 @@ class Pacer:
         headroom: by how much of itself the window is longer than a second, at
             the least; requests seen to be late make it longer.
         gate: where to wait.
-        ledger: where starts are noted.
+        ledger: where starts are noted, and whose clock counts.
         adaptive: whether throttled replies lower the rate for a while.
         notices: told of every change of state.
-        clock: tells the seconds of CLOCK_MONOTONIC.
     """
 
     def __init__(
@@ -68,11 +65,10 @@ class Pacer:
         *,
         adaptive: bool,
         notices: Notices,
-        clock: Callable[[], float],
     ) -> None:
         self._headroom, self._gate, self._ledger = headroom, gate, ledger
         self._adapts, self._adaptive = adaptive, Adaptive(rate)
-        self._notices, self._clock = notices, clock
+        self._notices, self._clock = notices, ledger.clock
         self._told, self._hinted, self._hints = Told(), Told(), Hints(_HINTED_PAUSE)
         self._line: Line[Slot] = Line()
         self._asked = self._looked = -math.inf
@@ -287,7 +283,6 @@ def make_pacer(
     *,
     adaptive: bool = False,
     notices: Notices | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Pacer:
     """Return the pacer for a rate in starts a second; the ledger is its own."""
     return Pacer(
@@ -297,5 +292,4 @@ def make_pacer(
         ledger or LocalLedger(),
         adaptive=adaptive,
         notices=notices or Notices(),
-        clock=clock,
     )

@@ -59,8 +59,8 @@ class SharedLedger:
         self._directory = directory
         self._gate = gate
         self._notices = notices
-        self._clock = clock
-        self._own = LocalLedger()
+        self.clock = clock
+        self._own = LocalLedger(clock)
         self._file: QuotaFile | None = None
         self._turn: Turn | None = None
         self._made: dict[int, Turn] = {}
@@ -88,9 +88,7 @@ class SharedLedger:
             self._file.close()
             self._file = None
 
-    def take(
-        self, now: float, windows: Sequence[Window], asked: float
-    ) -> Slot | float:
+    def take(self, now: float, windows: Sequence[Window], asked: float) -> Slot | float:
         """Note a start, or return the seconds until there may be room for it."""
         if (due := self._own.due(windows)) > now:
             return due - now
@@ -190,7 +188,7 @@ class SharedLedger:
         with self._file.locked() as file:
             if file is None:
                 return None
-            now = self._clock()
+            now = self.clock()
             head = file.read_head() or begin(now, self._cap)
             head = paused(with_cap(head, now, self._cap), self._not_before)
             self._tell_of_pause(head.not_before, now)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.ledger import Ledger
+from batch_updater.delivery.ledger import Ledger, LocalLedger
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.pacing import make_pacer as make_real_pacer
@@ -87,8 +87,9 @@ def make_pacer(
     notices: Notices | None = None,
 ) -> Pacer:
     """Return a pacer that goes by the running loop's time."""
+    ledger = ledger or LocalLedger(now)
     return make_real_pacer(
-        rate, headroom, gate, ledger, adaptive=adaptive, notices=notices, clock=now
+        rate, headroom, gate, ledger, adaptive=adaptive, notices=notices
     )
 
 
