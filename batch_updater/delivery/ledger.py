@@ -168,14 +168,15 @@ class Caution:
         """Return the most seconds by which a place may be given away later."""
         return self._saved * window.seconds
 
-    def spend(self, later: float, overslept: float, window: Window) -> None:
+    def spend(self, later: float, overslept: float | None, window: Window) -> None:
         """
         Take note that one place of a window was given away so many seconds later.
 
         Args:
-            overslept: seconds of it that are new, and nobody's caution.
+            overslept: seconds of it that are nobody's caution; None when as many
+                as of the place before: nobody slept in between.
         """
-        self._own = own = min(self._own + overslept, later)
+        self._own = own = min(self._own if overslept is None else overslept, later)
         kept = _CAUTION - (later - 2 * own) / window.seconds
         saved = self._saved + kept / window.starts
         self._saved = min(max(saved, 0.0), _MOST_SAVED)
@@ -195,7 +196,7 @@ class LocalLedger:
         self._shortest = ShortestTrip()
         self._caution = Caution()
         self._early = -math.inf
-        self._awaited = math.inf
+        self._awaited: float | None = None
         self._filled: Window | None = None
 
     def take(self, now: float, windows: Sequence[Window], asked: float) -> Slot | float:
@@ -221,11 +222,11 @@ class LocalLedger:
 
     def note(self, now: float, asked: float) -> Slot:
         """Note a start, for which `due` was asked just before."""
+        awaited, self._awaited = self._awaited, None
         if self._filled:
             later = max(0.0, now - max(self._early, asked))
-            overslept = max(0.0, now - self._awaited)
+            overslept = None if awaited is None else max(0.0, now - awaited)
             self._caution.spend(later, overslept, self._filled)
-        self._awaited = math.inf
         count = self._count
         self._started[count % self._size] = now
         self._trips[count % self._size] = -math.inf

@@ -2,16 +2,9 @@
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-
-class _Lead:
-    """Told to a follower: you are the first now."""
-
-
-_LEAD = _Lead()
 
 
 class Line(Generic[T]):
@@ -25,7 +18,7 @@ class Line(Generic[T]):
 
     def __init__(self) -> None:
         self.is_led = False
-        self._followers: deque[asyncio.Future[T | _Lead | None]] = deque()
+        self._followers: deque[asyncio.Future[T | None]] = deque()
 
     async def join(self) -> T | None:
         """
@@ -37,20 +30,20 @@ class Line(Generic[T]):
         if not self.is_led:
             self.is_led = True
             return None
-        turn = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
         self._followers.append(turn)
         try:
-            given = await turn
+            return await turn
         except asyncio.CancelledError:
-            self._pass_on(turn)
+            if not turn.cancelled():
+                self._pass_on(turn.result())
             raise
-        return None if given is _LEAD else cast("T", given)
 
     @property
     def followers(self) -> int:
         """How many wait behind the leader; cancelled ones that are not first count."""
         while self._followers and self._followers[0].done():
-            self._followers.popleft()
+            del self._followers[0]
         return len(self._followers)
 
     def serve(self, what: T) -> None:
@@ -61,14 +54,11 @@ class Line(Generic[T]):
         """Let the first follower lead, if there is one."""
         self.is_led = self.followers > 0
         if self.is_led:
-            self._followers.popleft().set_result(_LEAD)
+            self._followers.popleft().set_result(None)
 
-    def _pass_on(self, turn: "asyncio.Future[T | _Lead | None]") -> None:
-        """Give what a follower was given, before it was cancelled, to the next one."""
-        if turn.cancelled():
-            return
-        given = turn.result()
-        if given is _LEAD:
+    def _pass_on(self, given: T | None) -> None:
+        """Give what a follower got, just before it was cancelled, to the next one."""
+        if given is None:
             self.hand_on()
         elif self.followers:
-            self.serve(cast("T", given))
+            self.serve(given)
