@@ -123,9 +123,13 @@ class Pacer:
             return slot
         if not self._line.is_led:
             self._asked = self._clock()
-        if slot := await self._line.join():
-            # What ran before this one had its turn is no part of the trip.
-            return self._ledger.begin(slot, self._clock())
+        while slot := await self._line.join():
+            if self._gate.reason:
+                return None
+            # Whoever was served before may have held the gate: a probe goes alone.
+            if not self._gate.is_held:
+                # What ran since it was served is no part of the trip.
+                return self._ledger.begin(slot, self._clock())
         try:
             return await self._lead()
         finally:
