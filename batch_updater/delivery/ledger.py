@@ -27,8 +27,8 @@ _BURST = 0.02  # of a window's starts, at least two
 _BREATH = 0.005  # seconds: a wake-up for each start would cost more than the start
 
 # Shares of a window. With a headroom of 1 % at least 98.5 % is used, in half a minute
-# that begins with the run (1 + 0.3 + 2 / 30) as in any other that is all work.
-_CAUTION = 0.003
+# that begins with the run (1 + 0.25 + 2 / 30) as in any other that is all work.
+_CAUTION = 0.0025
 _SAVED_AT_FIRST = 0.02
 _MOST_SAVED = 0.1
 
