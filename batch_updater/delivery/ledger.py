@@ -32,6 +32,8 @@ _CAUTION = 0.0025
 _SAVED_AT_FIRST = 0.02
 _MOST_SAVED = 0.1
 
+_USUAL = 0.002  # seconds by which timers are late on an idle machine
+
 _SHORTEST_FOR = 60.0  # seconds: a way that has become longer is no lateness
 
 
@@ -156,8 +158,8 @@ class Caution:
 
     A share of each window is put by, and what places are given away later is taken
     from it: so rare pauses of a network or a process are waited out whole, and what
-    is late all the time costs no more than the share. Who wakes up late himself uses
-    less than the rate anyway, and adds to what is put by: then others are late too.
+    is late all the time costs no more than the share. Who oversleeps uses less than
+    the rate anyway, and puts as much by: on a busy machine others are late too.
     """
 
     def __init__(self) -> None:
@@ -177,7 +179,8 @@ class Caution:
                 as of the place before: nobody slept in between.
         """
         self._own = own = min(self._own if overslept is None else overslept, later)
-        kept = _CAUTION - (later - 2 * own) / window.seconds
+        later -= own + max(0.0, own - _USUAL)
+        kept = _CAUTION - later / window.seconds
         saved = self._saved + kept / window.starts
         self._saved = min(max(saved, 0.0), _MOST_SAVED)
 
