@@ -29,8 +29,9 @@ _BREATH = 0.005  # seconds: a wake-up for each start would cost more than the st
 # Shares of a window. With a headroom of 1 % at least 98.5 % is used in the long run,
 # timers that are late by two thousandths included.
 _CAUTION = 0.0025
-_SAVED_AT_FIRST = 0.06  # connections are made then
-_MOST_SAVED = 0.15
+_SAVED_AT_FIRST = 0.02
+_MOST_SAVED = 0.1
+_MOST_AT_ONCE = 0.15
 
 _USUAL = 0.002  # seconds by which timers are late on an idle machine
 _SHORTEST_FOR = 60.0  # seconds: a way that has become longer is no lateness
@@ -156,8 +157,8 @@ class Caution:
     How much later than the headroom asks for places may be given away; pure.
 
     A share of each window is put by, and what places are given away later is taken
-    from it: so rare pauses of a network or a process are waited out whole, and what
-    is late all the time costs no more than the share. Time that nobody used is put
+    from it, or owed to it: so rare pauses of a network or a process are waited out
+    whole, and what is late all the time costs no more than the share. Time that nobody used is put
     by as well: on a machine that is so busy, much is late.
     """
 
@@ -167,7 +168,8 @@ class Caution:
 
     def allowed(self, window: Window) -> float:
         """Return the most seconds by which a place may be given away later."""
-        return self._saved * window.seconds
+        # All of a pause or nothing: a part of it would cost, and help nobody.
+        return _MOST_AT_ONCE * window.seconds if self._saved > 0.0 else 0.0
 
     def spend(
         self, window: Window, free: float, waited: float, overslept: float | None
@@ -188,7 +190,7 @@ class Caution:
         unused = max(0.0, free - cautious - _USUAL)
         saved = self._saved
         saved += (_CAUTION + (unused - cautious) / window.seconds) / window.starts
-        self._saved = min(max(saved, 0.0), _MOST_SAVED)
+        self._saved = min(max(saved, -_MOST_SAVED), _MOST_SAVED)
 
 
 class LocalLedger:

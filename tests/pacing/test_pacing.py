@@ -105,11 +105,11 @@ def test_what_is_late_by_less_than_the_headroom_is_never_too_much(
 
 
 @settings(max_examples=15, deadline=None)
-@given(rate=st.integers(2, 80), at=st.floats(8.0, 9.0), length=st.floats(0.01, 0.04))
+@given(rate=st.integers(2, 80), at=st.floats(8.0, 9.0), length=st.floats(0.01, 0.14))
 def test_a_rare_pause_on_the_way_is_never_too_much(
     rate: int, at: float, length: float
 ) -> None:
-    """What was sent in 40 ms arrives at once, and no second holds more than the rate."""
+    """What was sent in 140 ms arrives at once, and no second holds more than the rate."""
 
     async def story() -> list[float]:
         pacer = make_pacer(rate, 0.01, Gate())
