@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.rate import FACE_SET, PROJECT, TOKEN, call, emulator
+from benchmarks.emulated import FACE_SET, PROJECT, TOKEN, call, emulator
 
 RATES = (10, 100, 500)
 RUNS = (2, 3, 8)

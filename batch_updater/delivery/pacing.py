@@ -1,62 +1,39 @@
 """
 When the next attempt may start.
 
-Two parts, because neither holds alone. An AsyncLimiter with a bucket of two
-spaces the starts, and lets a late wake-up catch up. It is a leaky bucket, so
-after a pause it would let a burst through on top of a full second; the ledger of
-the last starts refuses that: of as many starts as a second allows, the oldest
-must be a window old before the next one goes.
+Two parts, because neither holds alone. An AsyncLimiter spaces the starts, and lets
+a late wake-up catch up. It is a leaky bucket, so after a pause it would let a burst
+through on top of a full second; the ledger of the last starts refuses that: of as
+many starts as a second allows, the oldest must be a window old before the next one
+goes.
 
-The server counts arrivals, not starts, and a request that was held up on its way
-arrives closer to those behind it. How long it was held up is known once it is
-answered: at most its round trip less the shortest one seen. So its place in the
-ledger is given away that much later.
+Time is that of time.monotonic(): the clock of a loop may be no finer than a
+millisecond, and stand still while the loop works off what is ready.
 """
 
-import asyncio
 import math
 from typing import Any
 
-from aiolimiter import AsyncLimiter
-
 from batch_updater.delivery.adaptive import Adaptive
-from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import (
     Ledger,
     LocalLedger,
     Slot,
     Window,
-    burst_of,
     make_window,
     rate_window,
 )
+from batch_updater.delivery.line import Line
 from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.spacing import Spacing
 from batch_updater.delivery.told import Hints, Told, binds
 from batch_updater.frs.quota import Budget, Quota, read_quota
 
 _LOOK_AGAIN = 1.0  # seconds: what was waited for may have changed
 _HINTED_PAUSE = 1.1  # seconds
 _MEASURED = 4.0  # starts, when they take longer than a second
-
-
-class Spacing:
-    """Keeps the starts of one rate apart, but for a few that catch up."""
-
-    def __init__(self, rate: float) -> None:
-        burst = burst_of(math.ceil(rate))
-        self._poll = 0.5 / rate
-        self._limiter = AsyncLimiter(burst, burst / rate)
-        self._next = burst  # fills the bucket: catching up must be earned
-
-    def delay(self) -> float:
-        """Return the seconds until it is worth asking again; none when free."""
-        return 0.0 if self._limiter.has_capacity() else self._poll
-
-    async def take(self) -> None:
-        """Take note of a start; never waits when there was no delay."""
-        await self._limiter.acquire(self._next)
-        self._next = 1
+_TICK = 0.001  # seconds: timers of uvloop go by whole ones, and never by a part
 
 
 class Pacer:
@@ -72,9 +49,9 @@ class Pacer:
             single second, and the rate itself the cap of the mean. None: no cap
             of our own; pauses asked for by the service still hold.
         headroom: by how much of itself the window is longer than a second, at
-            the least; requests seen to be late make it longer, up to 2.5 %.
+            the least; requests seen to be late make it longer.
         gate: where to wait.
-        ledger: where starts are noted.
+        ledger: where starts are noted, and whose clock counts.
         adaptive: whether throttled replies lower the rate for a while.
         notices: told of every change of state.
     """
@@ -91,10 +68,10 @@ class Pacer:
     ) -> None:
         self._headroom, self._gate, self._ledger = headroom, gate, ledger
         self._adapts, self._adaptive = adaptive, Adaptive(rate)
-        self._notices = notices
+        self._notices, self._clock = notices, ledger.clock
         self._told, self._hinted, self._hints = Told(), Told(), Hints(_HINTED_PAUSE)
-        self._turn = asyncio.Lock()
-        self._shortest_trip = math.inf
+        self._line: Line[Slot] = Line()
+        self._asked = self._looked = -math.inf
         self._spacing: Spacing | None = None
         self._windows: tuple[Window, ...] = ()
         self._change_rate()
@@ -125,6 +102,16 @@ class Pacer:
         said = f"the rate is changed from {was} to {format_rate(rate)} a second"
         self._record(f"{said} ({why})", why, rate=rate)
 
+    def try_start(self) -> Slot | None:
+        """Return a start without a wait; None when that takes more than a look."""
+        if self._spacing or self._windows or self._line.is_led:
+            return None
+        if self._gate.closed or self._gate.is_held:
+            return None
+        now = self._clock()
+        granted = self._ledger.take(now, (), now)
+        return granted if isinstance(granted, Slot) else None
+
     async def start(self) -> Slot | None:
         """
         Wait for the next start, first come first served.
@@ -132,28 +119,29 @@ class Pacer:
         Returns:
             None when the run is draining instead.
         """
-        async with self._turn:
-            while not self._gate.closed:
-                if self._gate.is_held:
-                    await self._gate.until_free()
-                    continue
-                granted = self._ask()
-                if isinstance(granted, Slot):
-                    if self._spacing:
-                        await self._spacing.take()
-                    return granted
-                await self._gate.sleep(min(granted, _LOOK_AGAIN))
-            return None
+        if slot := self.try_start():
+            return slot
+        if not self._line.is_led:
+            self._asked = self._clock()
+        while slot := await self._line.join():
+            if self._gate.reason:
+                return None
+            # Whoever was served before may have held the gate: a probe goes alone.
+            if not self._gate.is_held:
+                # What ran since it was served is no part of the trip.
+                return self._ledger.begin(slot, self._clock())
+        try:
+            return await self._lead()
+        finally:
+            self._line.hand_on()
 
     def landed(self, slot: Slot) -> None:
         """Take note that the attempt has been answered."""
-        trip = loop_time() - slot.started
-        self._shortest_trip = min(self._shortest_trip, trip)
-        self._ledger.late(slot, trip - self._shortest_trip)
+        self._ledger.landed(slot, self._clock() - slot.started)
 
     def pause(self, delay: float) -> None:
         """Let nobody start for `delay` seconds from now."""
-        self._ledger.pause(loop_time() + delay)
+        self._ledger.pause(self._clock() + delay)
 
     def throttled(
         self, trip: float, pause: float, longest: float, message: str
@@ -167,7 +155,7 @@ class Pacer:
             longest: seconds for which nobody starts, at the most.
             message: the service's text, which may tell its quota.
         """
-        now, quota = loop_time(), read_quota(message)
+        now, quota = self._clock(), read_quota(message)
         if quota and binds(quota, self._adaptive.cap):
             pause = max(pause, min(longest, self._left_of(quota, now)))
         self.pause(pause)
@@ -183,7 +171,7 @@ class Pacer:
         Args:
             passed: whether the service let the call pass.
         """
-        now = loop_time()
+        now = self._clock()
         hint = self._hints.read(budget, now, passed=passed)
         if hint.pause:
             self.pause(hint.pause)
@@ -219,8 +207,8 @@ class Pacer:
             said = f"throttled: the rate falls from {was} to {rate} a second"
             self._record(said, "throttled", rate=fall.rate)
 
-    def _recover(self) -> None:
-        if not self._adaptive.advance(loop_time()):
+    def _recover(self, now: float) -> None:
+        if not self._adaptive.advance(now):
             return
         self._change_rate()
         if not self._adaptive.recovers:
@@ -244,12 +232,46 @@ class Pacer:
         caps += [(quota.limit, quota.seconds) for quota in quotas]
         self._windows = tuple(make_window(*each, self._headroom) for each in caps)
 
-    def _ask(self) -> Slot | float:
+    async def _lead(self) -> Slot | None:
+        while not self._gate.closed:
+            if self._gate.is_held:
+                await self._gate.until_free()
+                self._asked = self._clock()  # it was not the rate that let them wait
+                continue
+            granted = self._ask(now := self._clock())
+            if isinstance(granted, Slot):
+                await self._serve(now)
+                return granted
+            await self._gate.sleep(self._until_next_look(now, granted))
+        return None
+
+    def _ask(self, now: float) -> Slot | float:
         if self._adaptive.recovers:
-            self._recover()
+            self._recover(now)
         if self._spacing and (delay := self._spacing.delay()):
-            return delay
-        return self._ledger.take(loop_time(), self._windows)
+            return max(delay, self._ledger.due(self._windows) - now)
+        return self._ledger.take(now, self._windows, self._asked)
+
+    async def _serve(self, now: float) -> None:
+        """Serve those behind the leader too, as many as there is room for."""
+        count, spacing, line = 1, self._spacing, self._line
+        room = 1 + line.followers
+        if spacing:
+            room = spacing.room(room)
+        while count < room and line.followers:
+            granted = self._ledger.take(now, self._windows, self._asked)
+            if not isinstance(granted, Slot):
+                break
+            line.serve(granted)
+            count += 1
+        self._looked = now
+        if spacing:
+            await spacing.take(count)
+
+    def _until_next_look(self, now: float, delay: float) -> float:
+        rested = self._looked + self._ledger.breath - now
+        seconds = min(max(delay, rested), _LOOK_AGAIN)
+        return max(1, math.ceil(seconds / _TICK)) * _TICK
 
 
 def format_rate(rate: float | None) -> str:

@@ -1,11 +1,11 @@
 """One quota for all runs of this machine: a ledger that is kept in a file."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from batch_updater.delivery.clock import loop_time
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import LocalLedger, Slot, Window
 from batch_updater.delivery.notices import Notices
@@ -41,16 +41,26 @@ class SharedLedger:
         directory: where the files of quotas are.
         gate: closed when the file cannot be kept any more.
         notices: told what a long wait is for.
+        clock: tells the seconds of CLOCK_MONOTONIC.
     """
 
+    breath = 0.0  # a turn is for its own moment
+
     def __init__(
-        self, cap: Window, directory: Path, gate: Gate, notices: Notices
+        self,
+        cap: Window,
+        directory: Path,
+        gate: Gate,
+        notices: Notices,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cap = cap
         self._directory = directory
         self._gate = gate
         self._notices = notices
-        self._own = LocalLedger()
+        self.clock = clock
+        self._own = LocalLedger(clock)
         self._file: QuotaFile | None = None
         self._turn: Turn | None = None
         self._made: dict[int, Turn] = {}
@@ -78,7 +88,7 @@ class SharedLedger:
             self._file.close()
             self._file = None
 
-    def take(self, now: float, windows: Sequence[Window]) -> Slot | float:
+    def take(self, now: float, windows: Sequence[Window], asked: float) -> Slot | float:
         """Note a start, or return the seconds until there may be room for it."""
         if (due := self._own.due(windows)) > now:
             return due - now
@@ -88,16 +98,25 @@ class SharedLedger:
         self._held_since = None
         if not isinstance(made, Turn):
             return made - now
-        slot = self._own.note(made.at)
+        slot = self._own.note(made.at, asked)
         self._made[slot.number] = made
         return slot
 
-    def late(self, slot: Slot, seconds: float) -> None:
-        """Take note that a start may have arrived so much later than granted."""
-        self._own.late(slot, seconds)
+    def due(self, windows: Sequence[Window]) -> float:
+        """Return the moment when this run's own windows have room for a start."""
+        return self._own.due(windows)
+
+    def begin(self, slot: Slot, now: float) -> Slot:
+        """Note that a start is made only now."""
+        return self._own.begin(slot, now)
+
+    def landed(self, slot: Slot, trip: float) -> None:
+        """Take note that a start was answered."""
+        self._own.landed(slot, trip)
         made = self._made.pop(slot.number, None)
         if made is None:
             return
+        seconds = slot.started - made.at + self._own.lateness(trip)
 
         def note(head: Head, now: float, file: QuotaFile) -> tuple[Head, bool]:
             return head, arrived_late(head, made, seconds, file)
@@ -169,7 +188,7 @@ class SharedLedger:
         with self._file.locked() as file:
             if file is None:
                 return None
-            now = loop_time()
+            now = self.clock()
             head = file.read_head() or begin(now, self._cap)
             head = paused(with_cap(head, now, self._cap), self._not_before)
             self._tell_of_pause(head.not_before, now)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtual import now, run_virtually
+from virtual import make_pacer, now, run_virtually
 
 from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller, Tries
@@ -17,7 +17,6 @@ from batch_updater.delivery.circuit import Circuit, CircuitRules, State
 from batch_updater.delivery.clock import Clock, Clocks
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pacing import make_pacer
 from batch_updater.delivery.renewal import Renewal
 from batch_updater.delivery.retry import RetryPolicy
 from batch_updater.delivery.tokens import Tokens

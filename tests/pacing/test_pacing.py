@@ -2,21 +2,24 @@
 
 import asyncio
 import random
+import time
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import most_in, now, run_virtually, start_many
+from virtual import make_pacer, most_in, now, run_virtually, start_many
 
 from batch_updater.delivery.gate import Gate
-from batch_updater.delivery.pacing import make_pacer
+from batch_updater.delivery.pacing import Pacer
+from batch_updater.delivery.pacing import make_pacer as make_real_pacer
 from batch_updater.errors import Interrupted
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2.5, 10, 100, 1000])
-def test_uses_at_least_97_percent_of_the_rate(rate: float) -> None:
-    """While work is left, at least 97 % of the allowed starts happen."""
+def test_uses_the_rate(rate: float) -> None:
+    """While work is left, at least 98.5 % of the allowed starts happen."""
 
     async def story() -> float:
         starts = await start_many(
@@ -26,7 +29,7 @@ def test_uses_at_least_97_percent_of_the_rate(rate: float) -> None:
 
     achieved = run_virtually(story())
 
-    assert 0.97 * rate <= achieved
+    assert 0.985 * rate <= achieved
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,40 +58,174 @@ def test_no_sliding_second_exceeds_the_rate(
     assert most_in(starts) <= -(-rate // 1)
 
 
-@settings(max_examples=40, deadline=None)
-@given(rate=st.integers(2, 300), seed=st.integers(0, 2**32))
-def test_arrivals_stay_under_the_rate_when_requests_are_held_up(
-    rate: int, seed: int
-) -> None:
-    """
-    Up to 2.5 % of a second of delay on the way cannot push a window over.
-
-    Once one request has shown how short the way can be.
-    """
-    chance = random.Random(seed)
+async def arrive(
+    pacer: Pacer, count: int, workers: int, held_up: Callable[[], float]
+) -> list[float]:
+    """Return when so many requests arrive, each of which may be held up on its way."""
     arrivals: list[float] = []
 
-    async def story() -> None:
+    async def work() -> None:
+        while len(arrivals) < count:
+            slot = await pacer.start()
+            assert slot is not None
+            await asyncio.sleep(0.01 + held_up())
+            arrivals.append(now())
+            await asyncio.sleep(0.02)
+            pacer.landed(slot)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(work())
+    return arrivals
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rate=st.integers(2, 300),
+    workers=st.integers(1, 64),
+    late=st.floats(0, 0.01),
+    seed=st.integers(0, 2**32),
+)
+def test_what_is_late_by_less_than_the_headroom_is_never_too_much(
+    rate: int, workers: int, late: float, seed: int
+) -> None:
+    """However often: 1 % of a second, and no second holds more arrivals than the rate."""
+    chance = random.Random(seed)
+
+    async def story() -> list[float]:
         pacer = make_pacer(rate, 0.01, Gate())
-        await start_many(pacer, 1, 1, lambda: 0.02)
+        return await arrive(
+            pacer,
+            rate * 4,
+            workers,
+            lambda: chance.choice([0, chance.uniform(0, late)]),
+        )
+
+    assert most_in(run_virtually(story())) <= rate
+
+
+@settings(max_examples=15, deadline=None)
+@given(rate=st.integers(2, 80), at=st.floats(8.0, 9.0), length=st.floats(0.01, 0.14))
+def test_a_rare_pause_on_the_way_is_never_too_much(
+    rate: int, at: float, length: float
+) -> None:
+    """What was sent in 140 ms arrives at once, and no second holds more than the rate."""
+
+    async def story() -> list[float]:
+        pacer = make_pacer(rate, 0.01, Gate())
+        return await arrive(
+            pacer,
+            rate * 11,
+            32,
+            lambda: at + length - now() if at <= now() <= at + length else 0.0,
+        )
+
+    assert most_in(run_virtually(story())) <= rate
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    rate=st.sampled_from([5, 10, 100]),
+    workers=st.sampled_from([64, 512]),
+    late=st.floats(0, 0.03),
+    seed=st.integers(0, 2**32),
+)
+def test_uses_98_5_percent_whatever_the_way_is_like(
+    rate: int, workers: int, late: float, seed: int
+) -> None:
+    """In half a minute that begins after three seconds, with timers half a ms late."""
+    chance = random.Random(seed)
+
+    async def story() -> list[float]:
+        pacer = make_pacer(rate, 0.01, Gate())
+        return await start_many(
+            pacer, rate * 33, workers, lambda: 0.03 + chance.uniform(0, late)
+        )
+
+    starts = run_virtually(story(), lambda: chance.uniform(0, 0.001))
+
+    steady = [start for start in starts if start >= 3.0]
+    assert (len(steady) - 1) / (steady[-1] - steady[0]) >= 0.985 * rate
+
+
+def test_slow_answers_cost_no_more() -> None:
+    """Answers that take three seconds tell nothing of the way: 98.5 % is used too."""
+
+    async def story() -> list[float]:
+        return await start_many(make_pacer(20, 0.01, Gate()), 600, 100, lambda: 3.0)
+
+    starts = run_virtually(story())
+    steady = [start for start in starts[:600] if start >= 3.0]
+    assert (len(steady) - 1) / (steady[-1] - steady[0]) >= 0.985 * 20
+
+
+@given(st.sets(st.integers(0, 39), max_size=39), st.floats(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_who_is_cancelled_takes_nobodys_place(leaving: set[int], at: float) -> None:
+    """The others start in their order, as soon as if the cancelled had never waited."""
+
+    async def story() -> tuple[list[int], float]:
+        pacer, order = make_pacer(10, 0.01, Gate()), list[int]()
+
+        async def wait(number: int) -> None:
+            if await pacer.start():
+                order.append(number)
+
+        tasks = [asyncio.ensure_future(wait(i)) for i in range(40)]
+        await asyncio.sleep(at)
+        for number in leaving:
+            tasks[number].cancel()
+        await asyncio.wait(tasks)
+        return order, now()
+
+    order, ended = run_virtually(story())
+    assert order == sorted(order)
+    assert set(order) | leaving == set(range(40))
+    assert ended <= max(len(order), 10 * at) * 0.104 + 0.2
+
+
+@pytest.mark.parametrize("rate", [300.0, 5000.0, None])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_cap_holds_on_the_clock_of_any_loop(rate: float | None, loop: str) -> None:
+    """Also on one whose time is no finer than a millisecond, as uvloop's is."""
+
+    async def story() -> list[float]:
+        pacer, starts = make_real_pacer(rate, 0.01, Gate()), list[float]()
 
         async def work() -> None:
-            while len(arrivals) < rate * 4:
+            while len(starts) < int(min(rate or 5000, 5000) * 1.2):
                 slot = await pacer.start()
                 assert slot is not None
-                held_up = chance.choice([0, 0, 0, chance.uniform(0, 0.024)])
-                await asyncio.sleep(0.01 + held_up)
-                arrivals.append(now())
-                await asyncio.sleep(0.01)
+                starts.append(time.monotonic())
                 pacer.landed(slot)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(32):
+            for _ in range(16):
                 group.create_task(work())
+        return starts
 
-    run_virtually(story())
+    starts = pytest.importorskip(loop).run(story())
+    assert rate is None or most_in(starts) <= rate
 
-    assert most_in(arrivals) <= rate
+
+def test_a_start_without_a_wait() -> None:
+    """Unlimited and open, a start needs no loop; with a rate, a pause or a hold it does."""
+
+    async def story() -> list[bool]:
+        gate = Gate()
+        free, capped = make_pacer(None, 0.01, gate), make_pacer(10, 0.01, gate)
+        got = [free.try_start(), capped.try_start()]
+        with gate.held():
+            got.append(free.try_start())
+        free.pause(1.0)
+        got.append(free.try_start())
+        await asyncio.sleep(1.1)
+        got.append(free.try_start())
+        gate.close(Interrupted(2))
+        got.append(free.try_start())
+        return [each is not None for each in got]
+
+    assert run_virtually(story()) == [True, False, False, False, True, False]
 
 
 def test_an_idle_pacer_saves_up_no_burst() -> None:

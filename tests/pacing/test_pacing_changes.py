@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import most_in, now, run_virtually, start_many
+from virtual import make_pacer, most_in, now, run_virtually, start_many
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pacing import Pacer, make_pacer
+from batch_updater.delivery.pacing import Pacer
 from batch_updater.frs.quota import Budget, Quota
 
 REFUSED = "The throttling threshold has been reached: policy user over ratelimit,"

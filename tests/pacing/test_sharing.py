@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import most_in, now, run_virtually, start_many
+from virtual import make_pacer, most_in, now, run_virtually, start_many
 
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ledger import rate_window
 from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pacing import Pacer, make_pacer
+from batch_updater.delivery.pacing import Pacer
 from batch_updater.delivery.sharing import SharedLedger
 from batch_updater.errors import Interrupted, QuotaFailed, UsageError
 
@@ -32,7 +32,7 @@ class Run:
         self.said: list[str] = []
         notices = Notices(self.said.append)
         cap = rate_window(rate, 0.01)
-        self.ledger = SharedLedger(cap, folder, self.gate, notices)
+        self.ledger = SharedLedger(cap, folder, self.gate, notices, clock=now)
         self.pacer: Pacer = make_pacer(rate, 0.01, self.gate, self.ledger)
         self.ledger.join(URL, PROJECT)
 

@@ -5,7 +5,11 @@ import selectors
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from batch_updater.delivery.gate import Gate
+from batch_updater.delivery.ledger import Ledger, LocalLedger
+from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pacing import Pacer
+from batch_updater.delivery.pacing import make_pacer as make_real_pacer
 
 T = TypeVar("T")
 
@@ -71,6 +75,22 @@ def most_in(starts: Sequence[float], seconds: float = 1.0) -> int:
 def now() -> float:
     """Return the running loop's time."""
     return asyncio.get_running_loop().time()
+
+
+def make_pacer(
+    rate: float | None,
+    headroom: float,
+    gate: Gate,
+    ledger: Ledger | None = None,
+    *,
+    adaptive: bool = False,
+    notices: Notices | None = None,
+) -> Pacer:
+    """Return a pacer that goes by the running loop's time."""
+    ledger = ledger or LocalLedger(now)
+    return make_real_pacer(
+        rate, headroom, gate, ledger, adaptive=adaptive, notices=notices
+    )
 
 
 async def start_many(
