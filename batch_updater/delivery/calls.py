@@ -133,7 +133,7 @@ class Caller:
             tries: filled as the call goes on, so that its caller still has it
                 when the call is cancelled (a second signal).
         """
-        while slot := await self.pacer.start():
+        while slot := self.pacer.try_start() or await self.pacer.start():
             version, ticket = self.renewal.version, self.breaker.start()
             await self._attempt(send, judge, tries, ticket)
             self.pacer.landed(slot)
