@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,7 @@ from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey, later_rows, survey
 from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import is_among
-from batch_updater.models import OnDuplicate, OnInvalid, Purpose
+from batch_updater.models import OnDuplicate, OnInvalid, Purpose, Task
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
@@ -238,7 +236,7 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
         return ready
     later = retry.later
     if later is None and job.pending is not None:
-        later = later_rows(ready.intake, ready.types, ready.found, job.pending)
+        later = later_rows(ready.intake, ready.found, job.pending)
         job = replace(job, pending=job.pending | later)
     if later is not None and later.any():
         notices.tell(
@@ -363,7 +361,9 @@ def _pending(ready: Ready) -> Selection:
     return Selection.all(ready.found.total)
 
 
-def _repeats(ready: Ready) -> Callable[[str], bool] | None:
-    if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
+def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
+    layout, repeated = ready.found.layout, ready.found.repeated
+    in_order = ready.job.settings.on_duplicate is OnDuplicate.IN_ORDER
+    if not in_order or not repeated.any():
         return None
-    return partial(is_among, ready.found.repeated)
+    return lambda task: repeated[layout.ordinal(task.source, task.row_number)]
