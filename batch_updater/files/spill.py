@@ -18,7 +18,7 @@ BUCKETS = 256
 Buckets = npt.NDArray[np.uint8]
 Column = npt.NDArray[Any]
 
-_RUN_ROWS = 1 << 17
+_RUN_ROWS = 1 << 15
 
 
 class Spill:
