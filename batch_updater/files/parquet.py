@@ -36,6 +36,12 @@ def read_header(source: Input) -> Header:
         return Header(tuple(schema.names), tuple(map(field_type, schema.types)))
 
 
+def count_rows(source: Input) -> int:
+    """How many rows the file's footer says that it holds."""
+    with _open(source) as file:
+        return int(file.metadata.num_rows)
+
+
 def field_type(kind: Any) -> FieldType | None:
     """The custom field type an Arrow type stands for; None if there is none."""
     kind = _value_type(kind)

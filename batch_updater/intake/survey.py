@@ -32,6 +32,7 @@ class Survey:
         examples: the first few refused rows: source, row number, problems.
         refused: rows not sent because of another row of the same face.
         repeated: rows whose face id may stand more than once.
+        ahead: whether the rows were looked at; if not, they are only counted.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Survey:
     invalid: int = 0
     refused: Refused = field(default_factory=lambda: Refused(0))
     repeated: Selection = field(default_factory=lambda: Selection.none(0))
+    ahead: bool = True
 
     _EXAMPLES = 10
 
