@@ -8,7 +8,7 @@ from batch_updater.errors import InputError
 from batch_updater.intake.repeats import Refused
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
-from batch_updater.mapping.checks import Checked, Checker
+from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
@@ -77,9 +77,12 @@ def _items_of(
 ) -> Iterator[Task | Result]:
     chunk = rows.chunk
     maker = TaskMaker(intake.face_set_name, chunk.source, rows.columns, types)
+    if not checked.problems:
+        yield from maker.make(chunk.frame, checked, wanted, chunk.first_row)
+        return
     clean = [position for position in wanted if position not in checked.problems]
     tasks = maker.make(chunk.frame, checked, clean, chunk.first_row)
-    ids = chunk.frame[rows.columns.face_id]
+    ids = cells(chunk.frame[rows.columns.face_id])
     for position in wanted:
         problems = checked.problems.get(position)
         if problems is None:
@@ -87,7 +90,7 @@ def _items_of(
         else:
             yield refuse(
                 problems,
-                ids.iloc[position],
+                ids[position],
                 intake.face_set_name,
                 chunk.source,
                 chunk.first_row + position,

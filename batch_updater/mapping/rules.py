@@ -133,6 +133,22 @@ def convert(value: FieldValue, kind: FieldType | None) -> FieldValue:
             return value
 
 
+def convert_all(
+    values: list[FieldValue | None], kind: FieldType | None
+) -> list[FieldValue | None]:
+    """Return a column's values as JSON will carry them; None stays what it is."""
+    match kind:
+        case None:
+            return values
+        case FieldType.STRING:  # as most of them are already
+            return [v if v is None or type(v) is str else str(v) for v in values]
+        case FieldType.INTEGER | FieldType.LONG if None not in values:
+            return list(map(int, values))  # type: ignore[arg-type]  # None is not in it
+        case FieldType.FLOAT | FieldType.DOUBLE if None not in values:
+            return list(map(float, values))  # type: ignore[arg-type]  # the same
+    return [None if value is None else convert(value, kind) for value in values]
+
+
 def fields_problems(
     fields: Mapping[str, object], types: FieldTypes, column: str
 ) -> list[Problem]:
