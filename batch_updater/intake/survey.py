@@ -89,10 +89,11 @@ class Survey:
             self.rules.update({problem.rule for problem in problems})
             if len(self.examples) < self._EXAMPLES:
                 self.examples.append((source, first + position, problems))
-        for position, problem in checked.warnings:
-            self.warnings[problem.rule] += 1
-            example = (source, first + position, problem)
-            self.warning_examples.setdefault(problem.rule, example)
+        for warned in checked.warnings:
+            rule = warned.problem.rule
+            self.warnings[rule] += warned.count
+            example = (source, first + warned.position, warned.problem)
+            self.warning_examples.setdefault(rule, example)
 
     def take_refusals(self, refused: Refused) -> None:
         """Add the rows that are refused because of another one."""

@@ -32,7 +32,7 @@ _RANGES = {
 _FLOAT_MAX = 3.4028234663852886e38
 _EXACT_FLOAT = 2**53
 _MAX_DIGITS = 40
-_MAX_TEXT = 256
+MAX_TEXT = 256
 _EXCERPT = 40
 
 # What each rule wants: the sentence that results carry, since it has no values.
@@ -197,8 +197,8 @@ def member_problem(name: str, value: object, types: FieldTypes) -> Broken | None
 
 
 def _string_problem(text: str) -> Broken | None:
-    if not 1 <= len(text) <= _MAX_TEXT:
-        return "string_length", f"{len(text)} characters; 1 to {_MAX_TEXT} are allowed"
+    if not 1 <= len(text) <= MAX_TEXT:
+        return "string_length", f"{len(text)} characters; 1 to {MAX_TEXT} are allowed"
     if _WORD.fullmatch(text):
         return None
     if _SURROGATE.search(text):
@@ -246,9 +246,9 @@ _TEXT_RULES = {
 
 def _integer_problem(value: int, kind: FieldType | None) -> Broken | None:
     if kind is FieldType.STRING:
-        if -(10 ** (_MAX_TEXT - 1)) < value < 10**_MAX_TEXT:
+        if -(10 ** (MAX_TEXT - 1)) < value < 10**MAX_TEXT:
             return None
-        return "string_length", f"{_show(value)} has more than {_MAX_TEXT} characters"
+        return "string_length", f"{_show(value)} has more than {MAX_TEXT} characters"
     if kind in {FieldType.FLOAT, FieldType.DOUBLE}:
         return _size_problem(value, kind, value)
     if kind is FieldType.BOOLEAN:
