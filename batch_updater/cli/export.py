@@ -5,7 +5,8 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from batch_updater.cli.run import open_inputs, perform, resolve_arguments
+from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_config
 from batch_updater.config.connection import make_connection
 from batch_updater.errors import UsageError
