@@ -5,6 +5,7 @@ Counted at the server, by the emulator in a process of its own, over the time du
 which all of them were at work.
 """
 
+import argparse
 import csv
 import os
 import signal
@@ -23,8 +24,14 @@ RATES = (10, 100, 500)
 RUNS = (2, 3, 8)
 
 
-def measure(seconds: float) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Take how long."""
+    parser.add_argument("--seconds", type=float, default=12.0)
+
+
+def measure(options: argparse.Namespace) -> None:
     """Print the table."""
+    seconds: float = options.seconds
     print(f"One quota shared by several runs, {seconds:g} s each: starts in the worst")
     print("second of all, share of the rate used, least and most of one run\n")
     print("| runs | " + " | ".join(f"rate {rate}" for rate in RATES) + " |")

@@ -6,6 +6,7 @@ command runs beside two plain forms of AsyncLimiter that people copy, so that th
 figures stand next to something.
 """
 
+import argparse
 import asyncio
 import csv
 import json
@@ -120,8 +121,16 @@ async def _behind(url: str, limiter: AsyncLimiter, rows: int) -> None:
             group.create_task(work(session))
 
 
-def measure(seconds: float, rounds: int) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Take how long and how often."""
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+def measure(options: argparse.Namespace) -> None:
     """Print the table."""
+    seconds: float = options.seconds
+    rounds: int = options.rounds
     print(f"Worst sliding second and share of the rate used, {seconds:g} s each, ")
     print(f"30 +- 3 ms latency, {rounds} rounds: worst of all, median (least) share\n")
     print("| form | " + " | ".join(f"rate {rate}" for rate in RATES) + " |")

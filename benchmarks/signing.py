@@ -5,6 +5,7 @@ Both sign the same request in turn, in one process; the least of all rounds coun
 since whatever else runs on the machine can only add to it.
 """
 
+import argparse
 import os
 import tempfile
 import timeit
@@ -54,8 +55,14 @@ def make_theirs() -> Callable[[], str]:
     return theirs
 
 
-def measure(rounds: int) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Take how often."""
+    parser.add_argument("--rounds", type=int, default=3)
+
+
+def measure(options: argparse.Namespace) -> None:
     """Print the table."""
+    rounds: int = options.rounds
     with tempfile.TemporaryDirectory() as home:
         os.environ["HOME"] = home  # the SDK writes into it when it is imported
         theirs = make_theirs()
