@@ -49,14 +49,24 @@ def make_items(
         InputError: an input is no longer what the survey saw.
     """
 
+    layout = found.layout
+
     def is_pending(rows: Rows) -> bool:
-        if rows.stop > len(pending):
-            raise InputError(f"{rows.chunk.source} has grown while it was being sent")
+        _refuse_other_rows(rows, layout)
         return bool(pending.within(rows.start, rows.stop).any())
 
     for rows, checked in examine(intake, types, found, is_pending):
         wanted = np.flatnonzero(pending.within(rows.start, rows.stop)).tolist()
         yield list(_items_of(intake, types, rows, checked, wanted))
+
+
+def _refuse_other_rows(rows: Rows, layout: RowLayout) -> None:
+    """Raise InputError unless these rows stand where the survey saw them."""
+    source, first = rows.chunk.source, rows.chunk.first_row
+    if first + len(rows) - 1 > layout.rows[source]:
+        raise InputError(f"{source} has grown while it was being sent")
+    if layout.ordinal(source, first) != rows.start:
+        raise InputError(f"an input before {source} has fewer rows than it had")
 
 
 def _refuse_duplicates(
