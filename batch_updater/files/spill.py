@@ -85,7 +85,9 @@ class Spill:
         buckets = np.concatenate([buckets for buckets, _ in fresh])
         order = np.argsort(buckets, kind="stable")
         columns = tuple(column[order] for column in _joined([c for _, c in fresh]))
-        starts = np.searchsorted(buckets[order], np.arange(BUCKETS + 1))
+        starts = np.searchsorted(buckets[order], np.arange(BUCKETS + 1)).astype(
+            np.int32
+        )
         self._fresh = [(buckets[order], columns)]
         self._kept = _Kept(starts, columns)
         return self._kept
