@@ -45,6 +45,7 @@ def read(
         yield chunk
         if not number % _CHUNKS:
             pa.default_memory_pool().release_unused()
+    pa.default_memory_pool().release_unused()
 
 
 def _chunks(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk]:
