@@ -25,7 +25,7 @@ class Spill:
     """
     Rows of numbers, put into buckets as they come and read bucket by bucket.
 
-    Keeps a run of rows, and 2 KiB for each run before it. Those lie in a file that
+    Keeps a run of rows, and 1 KiB for each run before it. Those lie in a file that
     has no name from the start, in TMPDIR: whatever ends the process, nothing stays
     behind. They are read, not mapped: mapped pages would count as memory.
 
@@ -128,7 +128,7 @@ class _Run(Protocol):
 class _Kept:
     """A run in memory, and where in it each bucket starts."""
 
-    starts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int32]
     columns: tuple[Column, ...]
 
     def part(self, bucket: int) -> tuple[Column, ...]:
@@ -140,7 +140,7 @@ class _Kept:
 class _Away:
     """A run in a file, column after column."""
 
-    starts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int32]
     fd: int
     begin: int
     kinds: Sequence[np.dtype[Any]]
