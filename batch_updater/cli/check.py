@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from batch_updater.cli.run import open_inputs, resolve_arguments
+from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.show import print_config, print_json, survey_lines
-from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
@@ -15,7 +14,6 @@ from batch_updater.event_loop import run_to_end
 from batch_updater.intake.survey import Survey, survey
 from batch_updater.manifest import make_intake
 from batch_updater.models import FieldType
-from batch_updater.outlet import open_outlet
 from batch_updater.views import write_invalid
 
 
@@ -40,6 +38,10 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 async def _ask_face_set(resolved: Resolved) -> dict[str, FieldType]:
+    # The network's libraries are a fifth of the start, and few checks need them.
+    from batch_updater.config.connection import connect_to_face_set  # noqa: PLC0415
+    from batch_updater.outlet import open_outlet  # noqa: PLC0415
+
     connection = connect_to_face_set(resolved)
     signals = Signals(Gate(), Notices())
     async with open_outlet(resolved.settings, connection, signals) as outlet:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import asdict
 
-from batch_updater.cli.run import resolve_arguments
+from batch_updater.cli.arguments import resolve_arguments
 from batch_updater.cli.show import print_config, print_json
 from batch_updater.config.connection import make_connection
 from batch_updater.config.options import OutputMode

@@ -5,7 +5,8 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from batch_updater.cli.run import open_inputs, perform, resolve_arguments
+from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.run import perform
 from batch_updater.cli.show import print_config
 from batch_updater.config.connection import make_connection
 from batch_updater.errors import UsageError
@@ -17,6 +18,7 @@ from batch_updater.pipeline import Job
 # Ids that stand twice are asked for once; values are in the file, nowhere else.
 _FORCED = {
     "on-duplicate": ("first",),
+    "check-ahead": ("true",),
     "include-values": ("false",),
     "dry-run": ("false",),
 }

@@ -2,18 +2,12 @@
 
 import argparse
 import gc
-import os
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
+from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.show import (
     note_face_set,
     note_survey,
@@ -22,26 +16,13 @@ from batch_updater.cli.show import (
     print_summary,
 )
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import (
-    CONFIG_VARIABLE,
-    PROFILE_VARIABLE,
-    LogFormat,
-    OutputMode,
-)
-from batch_updater.config.settings import Resolved, Settings, Texts, resolve
+from batch_updater.config.options import LogFormat, OutputMode
+from batch_updater.config.settings import Settings
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.signals import Signals
-from batch_updater.errors import UsageError
 from batch_updater.event_loop import run_to_end
 from batch_updater.export import list_faces
-from batch_updater.files.inputs import (
-    STDIN,
-    Input,
-    cannot_spool,
-    resolve_inputs,
-    spool_stdin,
-)
 from batch_updater.intake.survey import Survey
 from batch_updater.pipeline import Job, execute
 from batch_updater.report.text import count_rows
@@ -117,46 +98,3 @@ def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     else:
         print(f"dry run     {count_rows(rows)} would be sent; nothing was")
     return 1 if survey.invalid + survey.duplicates else 0
-
-
-def resolve_arguments(
-    arguments: argparse.Namespace, *, forced: Texts | None = None
-) -> Resolved:
-    """
-    Return the settings of a command line in this environment.
-
-    Args:
-        forced: settings that the command has to have, whatever anybody says.
-    """
-    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
-    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
-    resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
-    set_log_format(resolved.settings.log_format)
-    return resolved
-
-
-@contextmanager
-def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, ...]]:
-    """Find the inputs; stdin is kept in a file, since it is read twice."""
-    if not names:
-        raise UsageError(
-            "no input is given", hint="Name files, folders or - for stdin."
-        )
-    if STDIN not in names:
-        yield resolve_inputs(names, resolved.settings.format)
-        return
-    with ExitStack() as held:
-        stdin = held.enter_context(_scratch_folder()) / "stdin"
-        spool_stdin(sys.stdin.buffer, stdin)
-        yield resolve_inputs(names, resolved.settings.format, stdin=stdin)
-
-
-@contextmanager
-def _scratch_folder() -> Iterator[Path]:
-    try:
-        folder = TemporaryDirectory(prefix="batch-updater-")
-    except OSError as error:
-        raise cannot_spool("a scratch folder", error) from error
-    with folder as path:
-        Path(path).chmod(0o700)  # what a narrow umask has taken away
-        yield Path(path)

@@ -2,12 +2,26 @@
 
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from batch_updater.files import json_lines, parquet, text_csv
 from batch_updater.files.chunk import Chunk, Header, ReadOptions
 from batch_updater.files.csv_faults import delimiter_hint
 from batch_updater.files.inputs import Input, InputFormat
+from batch_updater.files.parquet import count_rows
 
-__all__ = ["Chunk", "Header", "ReadOptions", "delimiter_hint", "read", "read_header"]
+__all__ = [
+    "Chunk",
+    "Header",
+    "ReadOptions",
+    "count_rows",
+    "delimiter_hint",
+    "read",
+    "read_header",
+]
+
+# After so many, what is free goes back to the system: pieces of it add up otherwise.
+_CHUNKS = 16
 
 
 def read(
@@ -27,6 +41,14 @@ def read(
         InputError: while iterating, as soon as something cannot be read; the
             rows before it have been given by then.
     """
+    for number, chunk in enumerate(_chunks(source, options, verify=verify), 1):
+        yield chunk
+        if not number % _CHUNKS:
+            pa.default_memory_pool().release_unused()
+    pa.default_memory_pool().release_unused()
+
+
+def _chunks(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk]:
     match source.format:
         case InputFormat.CSV | InputFormat.TSV:
             return text_csv.read(source, options, verify=verify)

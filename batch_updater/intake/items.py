@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from batch_updater.errors import InputError
-from batch_updater.intake.rows import Intake, Rows, Selection
+from batch_updater.intake.repeats import Refused
+from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
-from batch_updater.mapping.checks import Checked, Checker
+from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import Refused
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
+from batch_updater.selection import Selection
 
 
 def examine(
@@ -48,14 +49,24 @@ def make_items(
         InputError: an input is no longer what the survey saw.
     """
 
+    layout = found.layout
+
     def is_pending(rows: Rows) -> bool:
-        if rows.stop > len(pending):
-            raise InputError(f"{rows.chunk.source} has grown while it was being sent")
-        return bool(pending[rows.start : rows.stop].any())
+        _refuse_other_rows(rows, layout)
+        return bool(pending.within(rows.start, rows.stop).any())
 
     for rows, checked in examine(intake, types, found, is_pending):
-        wanted = np.flatnonzero(pending[rows.start : rows.stop]).tolist()
+        wanted = np.flatnonzero(pending.within(rows.start, rows.stop)).tolist()
         yield list(_items_of(intake, types, rows, checked, wanted))
+
+
+def _refuse_other_rows(rows: Rows, layout: RowLayout) -> None:
+    """Raise InputError unless these rows stand where the survey saw them."""
+    source, first = rows.chunk.source, rows.chunk.first_row
+    if first + len(rows) - 1 > layout.rows[source]:
+        raise InputError(f"{source} has grown while it was being sent")
+    if layout.ordinal(source, first) != rows.start:
+        raise InputError(f"an input before {source} has fewer rows than it had")
 
 
 def _refuse_duplicates(
@@ -76,9 +87,12 @@ def _items_of(
 ) -> Iterator[Task | Result]:
     chunk = rows.chunk
     maker = TaskMaker(intake.face_set_name, chunk.source, rows.columns, types)
+    if not checked.problems:
+        yield from maker.make(chunk.frame, checked, wanted, chunk.first_row)
+        return
     clean = [position for position in wanted if position not in checked.problems]
     tasks = maker.make(chunk.frame, checked, clean, chunk.first_row)
-    ids = chunk.frame[rows.columns.face_id]
+    ids = cells(chunk.frame[rows.columns.face_id])
     for position in wanted:
         problems = checked.problems.get(position)
         if problems is None:
@@ -86,7 +100,7 @@ def _items_of(
         else:
             yield refuse(
                 problems,
-                ids.iloc[position],
+                ids[position],
                 intake.face_set_name,
                 chunk.source,
                 chunk.first_row + position,

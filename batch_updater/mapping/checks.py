@@ -6,7 +6,7 @@ is left is judged value by value, by `rules`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from batch_updater.errors import InputError
 from batch_updater.mapping.columns import BoundColumns, FieldTypes
 from batch_updater.mapping.rules import (
+    MAX_TEXT,
     NOTHING_TO_UPDATE,
     SOFT_RULES,
     Broken,
@@ -46,24 +47,40 @@ _SURE_IMAGE_ID = "[A-Za-z0-9_-]{1,36}"
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """
+    Values that break a soft rule.
+
+    Args:
+        position: of the first one in the chunk.
+        problem: what it breaks.
+        count: how many there are.
+    """
+
+    position: int
+    problem: Problem
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """
     What the rules say about one chunk.
 
     Args:
         problems: by position in the chunk, why the row may not be sent.
-        warnings: soft rules that were broken, with the position.
+        warnings: soft rules that were broken.
         objects: by position, the parsed ``external_fields`` cells.
     """
 
     problems: dict[int, list[Problem]] = field(default_factory=dict)
-    warnings: list[tuple[int, Problem]] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
     objects: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def add(self, position: int, problem: Problem, *, strict: bool) -> None:
         """File a problem where it belongs: soft ones warn unless strict."""
         if problem.rule in SOFT_RULES and not strict:
-            self.warnings.append((position, problem))
+            self.warnings.append(Warned(position, problem))
         else:
             self.problems.setdefault(position, []).append(problem)
 
@@ -112,8 +129,10 @@ class Checker:
     ) -> None:
         name = columns.header[columns.face_id]
         series = _id_column(frame[columns.face_id], name)
-        sure = _matches(series, _SURE_FACE_ID)
-        for position, value in _left(series, ~sure):
+        left = ~_matches(series, _SURE_FACE_ID)
+        odd = _of_length(series, left, None)  # but an id as any other
+        left &= ~self._warn(checked, series, odd, name, face_id_problem)
+        for position, value in _left(series, left):
             self._file(checked, position, name, face_id_problem(value))
 
     def _check_image_ids(
@@ -140,12 +159,42 @@ class Checker:
         given = ~missing(series)
         # JSON Lines may bring a column after the types were settled.
         fine = _surely_fine(series, kind) & self.types.allows(name)
-        for position, value in _left(series, given & ~fine):
+        left = given & ~fine
+
+        def judge(value: object) -> Broken | None:
             broken = member_problem(name, value, self.types)
             # Of an unknown type: it may be a number, whose characters are fine.
-            if broken and (broken[0] != "string_charset" or self.types.knows(name)):
-                self._file(checked, position, columns.header[index], broken)
+            known = self.types.knows(name) or not broken or broken[0] not in SOFT_RULES
+            return broken if known else None
+
+        if kind in {None, FieldType.STRING} and self.types.allows(name):
+            odd = _of_length(series, left, MAX_TEXT)
+            left &= ~self._warn(checked, series, odd, columns.header[index], judge)
+        for position, value in _left(series, left):
+            self._file(checked, position, columns.header[index], judge(value))
         return given
+
+    def _warn(
+        self,
+        checked: Checked,
+        series: "pd.Series[Any]",
+        odd: Mask,
+        column: str,
+        judge: Callable[[object], Broken | None],
+    ) -> Mask:
+        """
+        Count values that are odd in one way, which the first of them shows.
+
+        Returns:
+            Which values are done with: none when soft rules refuse rows.
+        """
+        if self.strict or not odd.any():
+            return np.zeros(len(odd), dtype=np.bool_)
+        first = int(odd.argmax())
+        if broken := judge(series.iloc[first]):
+            problem = Problem(broken[0], column, broken[1])
+            checked.warnings.append(Warned(first, problem, int(odd.sum())))
+        return odd
 
     def _check_objects(
         self,
@@ -311,6 +360,14 @@ def _matches(series: "pd.Series[Any]", pattern: str) -> Mask:
         return np.zeros(len(series), dtype=np.bool_)
     matched = series.str.fullmatch(f"(?:{pattern})")  # pandas 2 adds ^ and $ only
     return matched.to_numpy(dtype=np.bool_, na_value=False)
+
+
+def _of_length(series: "pd.Series[Any]", mask: Mask, most: int | None) -> Mask:
+    """Return where a masked cell is text of one character at least, and at most so many."""
+    if not mask.any() or not _is_text(series):
+        return np.zeros(len(series), dtype=np.bool_)
+    lengths = series.str.len().to_numpy(dtype=np.int64, na_value=0)
+    return mask & (lengths > 0) & (lengths <= (most or lengths.max(initial=0)))
 
 
 def _left(series: "pd.Series[Any]", mask: Mask) -> Iterator[tuple[int, Any]]:

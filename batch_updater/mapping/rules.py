@@ -32,7 +32,7 @@ _RANGES = {
 _FLOAT_MAX = 3.4028234663852886e38
 _EXACT_FLOAT = 2**53
 _MAX_DIGITS = 40
-_MAX_TEXT = 256
+MAX_TEXT = 256
 _EXCERPT = 40
 
 # What each rule wants: the sentence that results carry, since it has no values.
@@ -133,6 +133,22 @@ def convert(value: FieldValue, kind: FieldType | None) -> FieldValue:
             return value
 
 
+def convert_all(
+    values: list[FieldValue | None], kind: FieldType | None
+) -> list[FieldValue | None]:
+    """Return a column's values as JSON will carry them; None stays what it is."""
+    match kind:
+        case None:
+            return values
+        case FieldType.STRING:  # as most of them are already
+            return [v if v is None or type(v) is str else str(v) for v in values]
+        case FieldType.INTEGER | FieldType.LONG if None not in values:
+            return list(map(int, values))  # type: ignore[arg-type]  # None is not in it
+        case FieldType.FLOAT | FieldType.DOUBLE if None not in values:
+            return list(map(float, values))  # type: ignore[arg-type]  # the same
+    return [None if value is None else convert(value, kind) for value in values]
+
+
 def fields_problems(
     fields: Mapping[str, object], types: FieldTypes, column: str
 ) -> list[Problem]:
@@ -181,8 +197,8 @@ def member_problem(name: str, value: object, types: FieldTypes) -> Broken | None
 
 
 def _string_problem(text: str) -> Broken | None:
-    if not 1 <= len(text) <= _MAX_TEXT:
-        return "string_length", f"{len(text)} characters; 1 to {_MAX_TEXT} are allowed"
+    if not 1 <= len(text) <= MAX_TEXT:
+        return "string_length", f"{len(text)} characters; 1 to {MAX_TEXT} are allowed"
     if _WORD.fullmatch(text):
         return None
     if _SURROGATE.search(text):
@@ -230,9 +246,9 @@ _TEXT_RULES = {
 
 def _integer_problem(value: int, kind: FieldType | None) -> Broken | None:
     if kind is FieldType.STRING:
-        if -(10 ** (_MAX_TEXT - 1)) < value < 10**_MAX_TEXT:
+        if -(10 ** (MAX_TEXT - 1)) < value < 10**MAX_TEXT:
             return None
-        return "string_length", f"{_show(value)} has more than {_MAX_TEXT} characters"
+        return "string_length", f"{_show(value)} has more than {MAX_TEXT} characters"
     if kind in {FieldType.FLOAT, FieldType.DOUBLE}:
         return _size_problem(value, kind, value)
     if kind is FieldType.BOOLEAN:

@@ -1,8 +1,8 @@
 """Checked rows to tasks, and refused rows to the results they already are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import repeat
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from batch_updater.mapping.rules import (
     SOFT_RULES,
     Problem,
     convert,
+    convert_all,
     update_problems,
 )
 from batch_updater.models import (
@@ -45,28 +46,64 @@ class TaskMaker:
         self,
         frame: pd.DataFrame,
         checked: Checked,
-        positions: Iterable[int],
+        positions: Sequence[int],
         first_row: int,
     ) -> Iterator[Task]:
         """
         Yield a task for each position; all of them must have passed the checks.
 
+        Goes through the columns, not the rows: a row costs a tenth of what looking up
+        its cells would.
+
         Args:
             first_row: row number of the frame's first row.
         """
-        columns = self.columns
-        face_ids = _cells(frame, columns.face_id)
-        image_ids = _cells(frame, columns.external_image_id)
-        fields = [
-            (bound.name, self.types.types.get(bound.name), _cells(frame, bound.index))
-            for bound in columns.fields
+        if len(positions) < len(frame):
+            frame = frame.iloc[list(positions)]
+        face_set_name, source = self.face_set_name, self.source
+        face_ids = cells(frame[self.columns.face_id]).tolist()
+        updates: Iterable[FaceUpdate] = map(
+            FaceUpdate, face_ids, self._image_ids(frame), self._fields(frame)
+        )
+        if checked.objects:
+            updates = self._with_objects(updates, checked, positions)
+        for position, update in zip(positions, updates, strict=True):
+            yield Task(update, face_set_name, source, first_row + position)
+
+    def _image_ids(self, frame: pd.DataFrame) -> Iterable[str | None]:
+        index = self.columns.external_image_id
+        return repeat(None) if index is None else cells(frame[index]).tolist()
+
+    def _fields(self, frame: pd.DataFrame) -> Iterator[dict[str, FieldValue]]:
+        names = [bound.name for bound in self.columns.fields]
+        if not names:
+            return ({} for _ in range(len(frame)))
+        columns = [
+            convert_all(cells(frame[bound.index]).tolist(), self._kind(bound.name))
+            for bound in self.columns.fields
         ]
-        for position in positions:
-            values = _row_fields(fields, position)
-            for name, value in checked.objects.get(position, {}).items():
-                values[name] = convert(value, self.types.types.get(name))
-            update = FaceUpdate(face_ids[position], image_ids[position] or None, values)
-            yield Task(update, self.face_set_name, self.source, first_row + position)
+        rows = zip(*columns, strict=True)
+        if any(None in column for column in columns):
+            return (
+                {k: v for k, v in zip(names, row, strict=True) if v is not None}
+                for row in rows
+            )
+        return (dict(zip(names, row, strict=True)) for row in rows)
+
+    def _with_objects(
+        self, updates: Iterable[FaceUpdate], checked: Checked, positions: Sequence[int]
+    ) -> Iterator[FaceUpdate]:
+        """Yield the updates with what their ``external_fields`` cells hold, too."""
+        for position, update in zip(positions, updates, strict=True):
+            members = {
+                name: convert(value, self._kind(name))
+                for name, value in checked.objects.get(position, {}).items()
+            }
+            fields = {**update.external_fields, **members}
+            yield replace(update, external_fields=fields)
+
+    def _kind(self, name: str) -> FieldType | None:
+        return self.types.types.get(name)
 
 
 DUPLICATE_RULE = "duplicate_face"
@@ -130,17 +167,3 @@ def _say(problem: Problem, *, values: bool) -> str:
         return problem.message
     # A duplicate's message names the other row, which the rule alone cannot.
     return RULES.get(problem.rule, problem.message)
-
-
-def _row_fields(
-    fields: list[tuple[str, FieldType | None, Any]], position: int
-) -> dict[str, FieldValue]:
-    return {
-        name: convert(column[position], kind)
-        for name, kind, column in fields
-        if column[position] is not None
-    }
-
-
-def _cells(frame: pd.DataFrame, index: int | None) -> Any:
-    return [None] * len(frame) if index is None else cells(frame[index])

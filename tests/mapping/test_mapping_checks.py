@@ -1,6 +1,7 @@
 """All rules over whole frames, of every kind that the readers give."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from batch_updater.mapping.checks import Checked, Checker, cells, missing, parse
 from batch_updater.mapping.columns import ColumnMapping, FieldTypes, bind
 from batch_updater.mapping.rules import (
     SOFT_RULES,
+    Problem,
     face_id_problem,
     image_id_problem,
     value_problem,
@@ -100,7 +102,9 @@ def test_text_columns(framed: Any) -> None:
         4: ["nothing_to_update"],
         5: ["external_image_id", "integer_range"],
     }
-    assert [(i, p.rule) for i, p in checked.warnings] == [(3, "face_id_shape")]
+    assert [(w.position, w.problem.rule, w.count) for w in checked.warnings] == [
+        (3, "face_id_shape", 1)
+    ]
 
 
 @FRAMES
@@ -112,6 +116,44 @@ def test_strict_turns_warnings_into_problems(framed: Any) -> None:
     assert len(check(frame, types).warnings) == 1
     assert rules(check(frame, types, strict=True)) == {0: ["string_charset"]}
     assert check(frame, types, strict=True).warnings == []
+
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["", "ok", "a b", "张三", "x" * 256, "x" * 257, " " * 256, "é" * 257]
+    ),
+    st.text(st.characters(codec="utf-8"), max_size=9),
+    st.none(),
+)
+
+
+@settings(deadline=None)
+@given(
+    cells=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12),
+    kind=st.sampled_from([STRING, INTEGER, None]),
+    strict=st.booleans(),
+)
+def test_values_that_warn_are_counted_as_one_by_one(
+    cells: list[tuple[str | None, str | None]], kind: FieldType | None, strict: bool
+) -> None:
+    """Whole columns of odd text come to the same as each value judged for itself."""
+    columns: list[Column] = [
+        ("face_id", pa.string(), [face_id for face_id, _ in cells]),
+        (F, pa.string(), [value for _, value in cells]),
+        ("external_image_id", pa.string(), ["x"] * len(cells)),
+    ]
+    types = FieldTypes(types={"f": kind} if kind else {})
+    told = []
+    for framed in (arrow_frame, object_frame):
+        checked = check(framed(*columns), types, strict=strict)
+        counts = Counter[str]()
+        first: dict[str, tuple[int, Problem]] = {}
+        for warned in checked.warnings:
+            rule = warned.problem.rule
+            counts[rule] += warned.count
+            first.setdefault(rule, (warned.position, warned.problem))
+        told.append((checked.problems, counts, first))
+    assert told[0] == told[1]
 
 
 @FRAMES

@@ -12,6 +12,7 @@ from batch_updater.mapping.columns import RESERVED_NAMES, FieldTypes, field_name
 from batch_updater.mapping.rules import (
     SOFT_RULES,
     convert,
+    convert_all,
     count_problem,
     face_id_problem,
     fields_problems,
@@ -453,3 +454,21 @@ def test_what_passes_can_be_sent_and_arrives_as_it_was(
         assert sent == int(value)
     if kind in {STRING, None}:
         assert str(sent) == str(value)
+
+
+@MANY
+@given(values=st.lists(VALUES, max_size=8), kind=st.sampled_from(KINDS))
+def test_a_column_converts_as_its_values_do(
+    values: list[str | float | None], kind: FieldType | None
+) -> None:
+    """A column at once is each value by itself, to the type; None stays None."""
+
+    def may_be_sent(value: object) -> bool:
+        broken = value_problem(value, kind)
+        return value is None or not broken or broken[0] in SOFT_RULES
+
+    fine = [value for value in values if may_be_sent(value)]
+    expected = [None if value is None else convert(value, kind) for value in fine]
+    found = convert_all(fine, kind)
+    assert found == expected
+    assert [type(value) for value in found] == [type(value) for value in expected]

@@ -1,0 +1,65 @@
+"""What commands read of their arguments: settings and inputs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from batch_updater.cli.log import set_log_format
+from batch_updater.cli.parser import flags_of
+from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
+from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.errors import UsageError
+from batch_updater.files.inputs import (
+    STDIN,
+    Input,
+    cannot_spool,
+    resolve_inputs,
+    spool_stdin,
+)
+
+
+def resolve_arguments(
+    arguments: argparse.Namespace, *, forced: Texts | None = None
+) -> Resolved:
+    """
+    Return the settings of a command line in this environment.
+
+    Args:
+        forced: settings that the command has to have, whatever anybody says.
+    """
+    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
+    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
+    resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
+    set_log_format(resolved.settings.log_format)
+    return resolved
+
+
+@contextmanager
+def open_inputs(names: list[str], resolved: Resolved) -> Iterator[tuple[Input, ...]]:
+    """Find the inputs; stdin is kept in a file, since it is read twice."""
+    if not names:
+        raise UsageError(
+            "no input is given", hint="Name files, folders or - for stdin."
+        )
+    if STDIN not in names:
+        yield resolve_inputs(names, resolved.settings.format)
+        return
+    with ExitStack() as held:
+        stdin = held.enter_context(_scratch_folder()) / "stdin"
+        spool_stdin(sys.stdin.buffer, stdin)
+        yield resolve_inputs(names, resolved.settings.format, stdin=stdin)
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="batch-updater-")
+    except OSError as error:
+        raise cannot_spool("a scratch folder", error) from error
+    with folder as path:
+        Path(path).chmod(0o700)  # what a narrow umask has taken away
+        yield Path(path)
