@@ -14,8 +14,8 @@ from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.files.formats import Compression
 from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
-from batch_updater.files.journal import replay
 from batch_updater.files.lock import locked
+from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT

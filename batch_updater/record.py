@@ -10,8 +10,9 @@ from typing import Any
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.disk import remedy, room_for
-from batch_updater.files.journal import Journal, select_rows
+from batch_updater.files.journal import Journal
 from batch_updater.files.lines import format_time
+from batch_updater.files.replay import select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Selection

@@ -10,8 +10,8 @@ from batch_updater.config.settings import Settings
 from batch_updater.delivery.reader import PAGES
 from batch_updater.errors import RunDirectoryError
 from batch_updater.families.reunion import tell_family
-from batch_updater.files.journal import Record, replay
 from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.replay import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.snapshot import open_snapshot
 from batch_updater.frs.protocol import LIST_WINDOW, Face, read_faces

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
-from batch_updater.files.journal import Record, replay
+from batch_updater.files.replay import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code

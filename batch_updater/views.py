@@ -16,8 +16,8 @@ from batch_updater.errors import (
     RunDirectoryError,
     UsageError,
 )
-from batch_updater.files.journal import replay
 from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.replay import replay
 from batch_updater.files.results import (
     VIEWS_OF_INPUT,
     Views,

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from batch_updater.errors import RunDirectoryError
 from batch_updater.families.family import Family, Member
-from batch_updater.files.journal import Record, open_journal, replay, result_at
 from batch_updater.files.lines import parse_time
+from batch_updater.files.replay import Record, open_journal, replay, result_at
 from batch_updater.intake.rows import Selection
 from batch_updater.manifest import read_selection
 from batch_updater.models import ErrorClass, Outcome, Result

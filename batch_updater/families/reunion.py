@@ -11,8 +11,8 @@ from batch_updater.config.settings import Settings, resolve
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.families.family import Family, Member, find_family
 from batch_updater.families.folding import Fold, folded, origin_of, time_of
-from batch_updater.files.journal import replay
 from batch_updater.files.private import make_private_folder
+from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.intake.cells import own_texts
 from batch_updater.intake.rows import Selection

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from batch_updater.files.journal import Record, open_journal, result_at
+from batch_updater.files.replay import Record, open_journal, result_at
 from batch_updater.models import Result, RowLayout
 
 

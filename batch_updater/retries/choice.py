@@ -10,13 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_updater.errors import UsageError
-from batch_updater.files.journal import (
-    Record,
-    replay,
-    select_rows,
-    selected_rows,
-)
 from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.replay import Record, replay, select_rows, selected_rows
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.catalogue.gateway import GATEWAY
 from batch_updater.intake.rows import Selection

@@ -14,12 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
-from batch_updater.files.journal import (
-    Journal,
-    replay,
-    select_rows,
-    selected_rows,
-)
+from batch_updater.files.journal import Journal
 from batch_updater.files.lines import (
     decode_result,
     encode_result,
@@ -27,6 +22,7 @@ from batch_updater.files.lines import (
     parse_time,
 )
 from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.replay import replay, select_rows, selected_rows
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 
 # A busy machine is no fault of what is tested.
@@ -271,7 +267,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from batch_updater.errors import JournalFailed
-from batch_updater.files.journal import Journal, replay
+from batch_updater.files.journal import Journal
+from batch_updater.files.replay import replay
 from batch_updater.models import Outcome, Result
 path = Path(sys.argv[1])
 row = Result(source="a", row_number=1, face_set_name="s", face_id="f",

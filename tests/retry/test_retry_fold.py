@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from batch_updater.families.family import find_family
 from batch_updater.families.folding import folded
-from batch_updater.files.journal import Journal, select_rows
+from batch_updater.files.journal import Journal
+from batch_updater.files.replay import select_rows
 from batch_updater.files.run_dir import MENDED, RunDirectory, create_run_directory
 from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
