@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import numpy as np
-
 from batch_updater.config.mapping_file import column_mapping
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Settings, Texts
@@ -19,8 +17,9 @@ from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
-from batch_updater.intake.rows import Intake, Selection
+from batch_updater.intake.rows import Intake
 from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
+from batch_updater.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,14 +323,14 @@ def read_selection(directory: RunDirectory, manifest: Manifest) -> Selection:
             hint="Put the journal back as it was, or retry again: "
             + shlex.join(["batch-updater", "retry", manifest.parent]),
         )
-    return np.ones(total, dtype=np.bool_)
+    return Selection.all(total)
 
 
 def rows_with(
     directory: RunDirectory, layout: RowLayout, outcomes: frozenset[Outcome]
 ) -> Selection:
     """Return the rows whose last outcome is one of these."""
-    rows = np.zeros(layout.total, dtype=np.bool_)
+    rows = Selection.none(layout.total)
     for record in replay(directory.journal):
         if record.kind == "result":
             rows[record.ordinal(layout)] = record.result().outcome in outcomes
@@ -348,7 +347,7 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     if manifest.purpose is Purpose.EXPORT:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
-    return read_selection(directory, manifest) & ~done
+    return read_selection(directory, manifest) - done
 
 
 def ended(manifest: Manifest, *, early: bool) -> Manifest:

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings, Texts
@@ -35,7 +33,7 @@ from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.items import make_items
-from batch_updater.intake.rows import Intake, Selection
+from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey, later_rows, survey
 from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
@@ -48,6 +46,7 @@ from batch_updater.report.summary import Stop, Summary, Tally
 from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
+from batch_updater.selection import Selection
 from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     rate_followed,
@@ -121,7 +120,7 @@ class Ready:
         """How many rows will be sent."""
         pending = self.job.pending
         clean = self.found.clean
-        return clean if pending is None else min(clean, int(pending.sum()))
+        return clean if pending is None else min(clean, pending.count())
 
 
 Announce = Callable[[Survey, int], None]
@@ -243,7 +242,7 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
         job = replace(job, pending=job.pending | later)
     if later is not None and later.any():
         notices.tell(
-            f"{count_rows(int(later.sum()))} that did not fail will go along: they "
+            f"{count_rows(later.count())} that did not fail will go along: they "
             "update the same faces later, and their values have to stay the last"
         )
     job = replace(job, retry=replace(retry, later=later))
@@ -316,7 +315,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
     items = make_items(ready.intake, ready.types, ready.found, pending)
-    tally, rows = Tally(ready.job.purpose.wanted), int(pending.sum())
+    tally, rows = Tally(ready.job.purpose.wanted), pending.count()
     first = FirstRows(settings.same_failures)
     send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
@@ -361,7 +360,7 @@ def _input_lost(error: InputError) -> RunStopped:
 def _pending(ready: Ready) -> Selection:
     if ready.job.pending is not None:
         return ready.job.pending
-    return np.ones(ready.found.total, dtype=np.bool_)
+    return Selection.all(ready.found.total)
 
 
 def _repeats(ready: Ready) -> Callable[[str], bool] | None:

@@ -12,12 +12,11 @@ from batch_updater.errors import JournalFailed, RunDirectoryError
 from batch_updater.files.disk import remedy, room_for
 from batch_updater.files.journal import Journal
 from batch_updater.files.lines import format_time
-from batch_updater.files.replay import select_rows
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.files.versions import FORMAT
-from batch_updater.intake.rows import Selection
 from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.retries.choice import Retry
+from batch_updater.selection import Selection
 from batch_updater.version import __version__
 
 
@@ -113,7 +112,7 @@ def write_down(
     run.journal.keep_room(room_for(in_flight))
     run.journal.note("session", {**session, "version": __version__, "format": FORMAT})
     if selection is not None:
-        run.journal.note("selection", {"rows": select_rows(selection)})
+        run.journal.note("selection", {"rows": list(selection.ranges())})
     if retry is not None:
         run.journal.note("retry", retry.facts())
     # Last: with run.json there, but no selection, a resume would send all rows.

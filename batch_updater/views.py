@@ -28,7 +28,7 @@ from batch_updater.files.results import (
 from batch_updater.files.run_dir import RunDirectory, temporary_name
 from batch_updater.intake.cells import own_cells
 from batch_updater.intake.items import examine
-from batch_updater.intake.rows import Intake, Rows, Selection
+from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey
 from batch_updater.manifest import (
     Manifest,
@@ -41,6 +41,7 @@ from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
 from batch_updater.models import Outcome, Result, RowLayout
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder
+from batch_updater.selection import Selection
 from batch_updater.summaries import NOTHING, Told, add_up, summarise
 
 
@@ -181,7 +182,7 @@ class _RowWriter:
     def write(self, rows: Rows) -> None:
         chunk = rows.chunk
         columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
-        wanted = np.flatnonzero(self.known.rows[rows.start : rows.stop]).tolist()
+        wanted = np.flatnonzero(self.known.rows.within(rows.start, rows.stop)).tolist()
         for position in wanted:
             face_id = str(columns[rows.columns.face_id][position] or "")
             row_number = chunk.first_row + position
@@ -196,7 +197,7 @@ class _RowWriter:
             self.views.write(result, chunk.header, own)
 
     def write_without_input(self, layout: RowLayout) -> None:
-        for ordinal in np.flatnonzero(self.known.rows).tolist():
+        for ordinal in self.known.rows:
             source, row_number = layout.locate(ordinal)
             result = self.known.outcomes.result(ordinal)
             result = result or self._unprocessed(source, row_number, "")

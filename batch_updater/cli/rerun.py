@@ -17,7 +17,6 @@ from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
-from batch_updater.intake.rows import Selection
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,
@@ -28,6 +27,7 @@ from batch_updater.models import Purpose
 from batch_updater.pipeline import Job, conclude
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
+from batch_updater.selection import Selection
 from batch_updater.summaries import read_stop
 
 # What belongs to one session of a run, not to the run.
@@ -83,7 +83,7 @@ def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
 def _is_left(directory: RunDirectory, pending: Selection | None) -> bool:
     if pending is None:  # how much a listing has left is known at its end
         return read_stop(directory) is not None
-    return bool(pending.any())
+    return pending.any()
 
 
 def _note_end(directory: RunDirectory, journal: Journal) -> None:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json
@@ -31,6 +29,7 @@ from batch_updater.retries.choice import (
 )
 from batch_updater.retries.edited import Edited, read_edited
 from batch_updater.retries.mending import Mended, Original, mend
+from batch_updater.selection import Selection
 
 # How the run read its own input; what was mended is a file of its own.
 _OF_THE_INPUT = frozenset({"format", "delimiter", "encoding", "limit"})
@@ -129,7 +128,7 @@ def _mended_job(job: Job, mended: Mended) -> Job:
         settings=resolve({}, os.environ, recorded=texts).settings,
         texts=texts,
         inputs=(mended.source,),
-        pending=np.ones(len(mended.origin), dtype=np.bool_),
+        pending=Selection.all(len(mended.origin)),
         retry=replace(job.retry, origin=mended.origin, later=mended.later),
     )
 
@@ -145,7 +144,7 @@ def _leave(original: Original, asked: Asked, output: OutputMode) -> int:
     said = f"no {which} of {path} is left that has failed"
     with_code = f" with {' or '.join(asked.codes)}" if asked.codes else ""
     note(said + with_code)
-    if unsent := int(pending_rows(original.directory, original.manifest).sum()):
+    if unsent := pending_rows(original.directory, original.manifest).count():
         again = shlex.join(["batch-updater", "resume", path])
         note(f"{count_rows(unsent)} without an outcome: {again}")
     if output is OutputMode.JSON:

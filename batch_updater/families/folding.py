@@ -13,11 +13,11 @@ from batch_updater.errors import RunDirectoryError
 from batch_updater.families.family import Family, Member
 from batch_updater.files.lines import parse_time
 from batch_updater.files.replay import Record, open_journal, replay, result_at
-from batch_updater.intake.rows import Selection
 from batch_updater.manifest import read_selection
 from batch_updater.models import ErrorClass, Outcome, Result
 from batch_updater.report.summary import SummaryBuilder
-from batch_updater.retries.choice import Ordinals, read_noted
+from batch_updater.retries.choice import read_noted
+from batch_updater.selection import Flags, Ordinals
 
 _NOTHING = -math.inf
 _NOWHERE = -1
@@ -43,9 +43,9 @@ class Account:
     times: npt.NDArray[np.float64]
     offsets: npt.NDArray[np.int64]
     outcomes: npt.NDArray[np.int8]
-    transient: Selection
-    ambiguous: Selection
-    pending: Selection
+    transient: Flags
+    ambiguous: Flags
+    pending: Flags
 
     def note(self, record: Record, result: Result, began: float, place: int) -> None:
         """
@@ -118,7 +118,7 @@ class Fold:
             result, source=source, row_number=row_number, ambiguous=ambiguous
         )
 
-    def rows_with(self, *outcomes: Outcome) -> Selection:
+    def rows_with(self, *outcomes: Outcome) -> Flags:
         """Return the rows whose last outcome is one of these."""
         return np.isin(self._outcomes, [_NUMBERS[outcome] for outcome in outcomes])
 
@@ -182,13 +182,14 @@ def origin_of(member: Member, root: Member) -> Ordinals:
 
 def _read(member: Member, builder: SummaryBuilder | None) -> Account:
     layout = member.manifest.layout
+    selected = read_selection(member.directory, member.manifest)
     account = Account(
         times=np.full(layout.total, _NOTHING),
         offsets=np.full(layout.total, _NOWHERE, dtype=np.int64),
         outcomes=np.full(layout.total, _NUMBERS[Outcome.UNPROCESSED], dtype=np.int8),
         transient=np.zeros(layout.total, dtype=np.bool_),
         ambiguous=np.zeros(layout.total, dtype=np.bool_),
-        pending=read_selection(member.directory, member.manifest).copy(),
+        pending=selected.within(0, layout.total),
     )
     began = 0.0
     for record in replay(member.directory.journal):
@@ -202,7 +203,8 @@ def _read(member: Member, builder: SummaryBuilder | None) -> Account:
                 builder.add_attempts(result)
             account.note(record, result, began, record.ordinal(layout))
     later = read_noted(member.directory, layout.total).later
-    account.times[later & (account.times == _NOTHING)] = began
+    gone_along = later.within(0, layout.total)
+    account.times[gone_along & (account.times == _NOTHING)] = began
     return account
 
 

@@ -15,12 +15,12 @@ from batch_updater.files.private import make_private_folder
 from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.intake.cells import own_texts
-from batch_updater.intake.rows import Selection
 from batch_updater.manifest import check_unchanged, load_manifest, make_intake
 from batch_updater.models import Outcome, Result
 from batch_updater.report.summary import Summary, SummaryBuilder
 from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import read_noted, root_positions
+from batch_updater.selection import Flags, Selection
 from batch_updater.summaries import Told, summarise
 from batch_updater.views import Known, write_rows
 
@@ -41,7 +41,7 @@ def write_family(family: Family, settings: Settings, target: RunDirectory) -> Su
     root, builder = family.root.manifest, SummaryBuilder()
     with folded(family, builder) as fold:
         mended, trouble = _mended_rows(fold)
-        known = Known(fold, np.ones(root.layout.total, dtype=np.bool_), mended)
+        known = Known(fold, Selection.all(root.layout.total), mended)
         note = write_rows(target, root, settings, known, builder)
         told = Told(
             note="; ".join(filter(None, (*family.missing, *trouble, note))),
@@ -80,7 +80,7 @@ def _mended_rows(fold: Fold) -> tuple[Mapping[int, Sequence[str]], list[str]]:
 
 
 def _cells_of(
-    member: Member, wanted: Selection, origin: Sequence[int]
+    member: Member, wanted: Flags, origin: Sequence[int]
 ) -> Iterator[tuple[int, Sequence[str]]]:
     if not wanted.any():
         return
@@ -140,13 +140,14 @@ def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection,
         with family.locked(), folded(family) as fold:
             rows = root_positions(directory, np.arange(len(failed)), len(failed))
             elsewhere = np.isin(fold.member, _mended_elsewhere(family, directory))
-            left = failed & ~(fold.rows_with(Outcome.UPDATED) | elsewhere)[rows]
+            done = (fold.rows_with(Outcome.UPDATED) | elsewhere)[rows]
+            left = failed - Selection.of(done)
     except (RunDirectoryError, OSError) as error:
         said = f"whether a retry has updated some of these rows is not known: {error}"
         return failed, said
-    done = int(failed.sum() - left.sum())
-    said = f"{count_rows(done)} left out, which a retry has updated or mended since"
-    return left, said if done else ""
+    gone = failed.count() - left.count()
+    said = f"{count_rows(gone)} left out, which a retry has updated or mended since"
+    return left, said if gone else ""
 
 
 def _mended_elsewhere(family: Family, directory: RunDirectory) -> list[int]:

@@ -2,13 +2,11 @@
 
 import operator
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from batch_updater.errors import RunDirectoryError
@@ -16,6 +14,7 @@ from batch_updater.files.lines import decode_result
 from batch_updater.files.lock import cannot_open
 from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
+from batch_updater.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +52,19 @@ class Record:
         except (KeyError, TypeError):
             raise self.damage() from None
 
-    def selection(self, total: int) -> npt.NDArray[np.bool_]:
+    def selection(self, total: int) -> Selection:
         """Return the selection that the line tells."""
         try:
             rows = self.facts["rows"]
             if not all(0 <= first <= last < total for first, last in rows):
                 raise self.damage()
-            return selected_rows(rows, total)
+            return Selection.of_ranges(rows, total)
         except (KeyError, TypeError, ValueError):
             raise self.damage() from None
 
     def damage(self) -> RunDirectoryError:
         """Return the error that says that the line is not one of ours."""
         return _damage(self.path, self.number)
-
-
-def select_rows(selection: npt.NDArray[np.bool_]) -> list[list[int]]:
-    """Return the positions set in a selection as [first, last] ranges."""
-    edges = np.flatnonzero(np.diff(np.r_[False, selection, False]))
-    return [[int(a), int(b) - 1] for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def selected_rows(ranges: Sequence[Sequence[int]], total: int) -> npt.NDArray[np.bool_]:
-    """Return the selection that select_rows wrote."""
-    selection = np.zeros(total, dtype=np.bool_)
-    for first, last in ranges:
-        selection[first : last + 1] = True
-    return selection
 
 
 def replay(path: Path) -> Iterator[Record]:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from batch_updater.errors import InputError
-from batch_updater.intake.rows import Intake, Rows, Selection
+from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
 from batch_updater.mapping.checks import Checked, Checker
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import Refused
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
+from batch_updater.selection import Selection
 
 
 def examine(
@@ -51,10 +52,10 @@ def make_items(
     def is_pending(rows: Rows) -> bool:
         if rows.stop > len(pending):
             raise InputError(f"{rows.chunk.source} has grown while it was being sent")
-        return bool(pending[rows.start : rows.stop].any())
+        return bool(pending.within(rows.start, rows.stop).any())
 
     for rows, checked in examine(intake, types, found, is_pending):
-        wanted = np.flatnonzero(pending[rows.start : rows.stop]).tolist()
+        wanted = np.flatnonzero(pending.within(rows.start, rows.stop)).tolist()
         yield list(_items_of(intake, types, rows, checked, wanted))
 
 

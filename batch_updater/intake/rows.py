@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from batch_updater.errors import InputError
 from batch_updater.files.inputs import Input
 from batch_updater.files.source import (
@@ -24,9 +21,6 @@ from batch_updater.mapping.columns import (
     resolve_types,
 )
 from batch_updater.models import FieldType
-
-Selection = npt.NDArray[np.bool_]
-"""One flag for each row of all inputs: whether this run is about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

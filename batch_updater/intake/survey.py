@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_updater.errors import InputError
-from batch_updater.intake.rows import Intake, Rows, Selection
+from batch_updater.intake.rows import Intake, Rows
 from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.duplicates import (
@@ -23,6 +23,7 @@ from batch_updater.mapping.duplicates import (
 from batch_updater.mapping.rules import Problem
 from batch_updater.mapping.tasks import DUPLICATE_RULE
 from batch_updater.models import OnDuplicate, RowLayout
+from batch_updater.selection import Selection
 
 
 @dataclass(slots=True)
@@ -169,10 +170,10 @@ def later_rows(
         found: what the survey of the same inputs returned.
         chosen: which rows will be sent; they are not among those returned.
     """
-    later = np.zeros(len(chosen), dtype=np.bool_)
+    later = Selection.none(len(chosen))
     if len(found.repeated) and chosen.any():
         checker = Checker(types, intake.strict)
-        later[_suspects(intake, checker, found).later(chosen)] = True
+        later.add(_suspects(intake, checker, found).later(chosen))
     return later
 
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from batch_updater.models import OnDuplicate
+from batch_updater.selection import Ordinals, Selection
 
 Hashes = npt.NDArray[np.uint64]
-Ordinals = npt.NDArray[np.int64]
 
 _SECOND_KEY = "batch-updater-02"  # pandas wants exactly 16 bytes
 
@@ -98,12 +98,12 @@ class Suspects:
             return NO_REFUSALS
         return _refuse(ordinals, starts, policy)
 
-    def later(self, chosen: npt.NDArray[np.bool_]) -> Ordinals:
+    def later(self, chosen: Selection) -> Ordinals:
         """Return the rows after a chosen row of their face that are not chosen too."""
         ordinals, starts = self._by_face()
         if not len(ordinals):
             return ordinals
-        taken = chosen[ordinals].astype(np.int64)
+        taken = chosen.at(ordinals).astype(np.int64)
         seen = np.cumsum(taken) - taken  # chosen ones before each, of any face
         before_face = seen[np.flatnonzero(starts)][np.cumsum(starts) - 1]
         return np.sort(ordinals[(seen > before_face) & (taken == 0)])

@@ -7,18 +7,15 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from batch_updater.errors import UsageError
 from batch_updater.files.outcome_index import OutcomeIndex
-from batch_updater.files.replay import Record, replay, select_rows, selected_rows
+from batch_updater.files.replay import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.catalogue.gateway import GATEWAY
-from batch_updater.intake.rows import Selection
 from batch_updater.manifest import RunKey, rows_with
 from batch_updater.models import ErrorClass, Outcome, Result, RowLayout
-
-Ordinals = npt.NDArray[np.int64]
+from batch_updater.selection import Ordinals, Selection
 
 
 class Wanted(StrEnum):
@@ -96,7 +93,7 @@ class Retry:
         if self.origin is not None:
             facts["origin"] = write_runs(self.origin)
         if self.later is not None and self.later.any():
-            facts["later"] = select_rows(self.later)
+            facts["later"] = list(self.later.ranges())
         return facts
 
 
@@ -161,7 +158,7 @@ def read_noted(directory: RunDirectory, total: int) -> Noted:
             return _noted(record, total)
         if record.kind == "result":
             break
-    return Noted(None, np.zeros(total, dtype=np.bool_))
+    return Noted(None, Selection.none(total))
 
 
 def _noted(record: Record, total: int) -> Noted:
@@ -171,7 +168,7 @@ def _noted(record: Record, total: int) -> Noted:
             raise record.damage()
         return Noted(
             None if origin is None else read_runs(origin, total),
-            selected_rows(later, total),
+            Selection.of_ranges(later, total),
             mended="from" in record.facts,
         )
     except (TypeError, ValueError, OverflowError):
@@ -207,7 +204,7 @@ def _results(
         for record in replay(directory.journal):
             if record.kind == "result":
                 index.note(record)
-        for ordinal in np.flatnonzero(rows).tolist():
+        for ordinal in rows:
             if result := index.result(ordinal):
                 yield ordinal, result
     finally:

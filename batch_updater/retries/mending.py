@@ -20,7 +20,7 @@ from batch_updater.files.results import align, own_columns
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.tables import open_text
 from batch_updater.intake.cells import own_texts
-from batch_updater.intake.rows import Intake, Rows, Selection
+from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import later_rows, survey
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.checks import cells
@@ -29,8 +29,9 @@ from batch_updater.mapping.damage import damage_of, damage_of_id, suspicion
 from batch_updater.mapping.duplicates import Hashes, hash_ids
 from batch_updater.models import FieldType, OnDuplicate
 from batch_updater.report.text import count_rows
-from batch_updater.retries.choice import Ordinals, root_positions
+from batch_updater.retries.choice import root_positions
 from batch_updater.retries.edited import Edited
+from batch_updater.selection import Ordinals, Selection
 
 _EXAMPLES = 10
 
@@ -63,7 +64,7 @@ class Original:
     def rows(self, chosen: Selection) -> Iterator[tuple[Rows, list[int]]]:
         """Yield chunks with the positions of their chosen rows."""
         for rows in self.intake.rows():
-            positions = np.flatnonzero(chosen[rows.start : rows.stop]).tolist()
+            positions = np.flatnonzero(chosen.within(rows.start, rows.stop)).tolist()
             if positions:
                 yield rows, positions
 
@@ -112,9 +113,9 @@ def mend(
         RunDirectoryError: the file cannot be written.
     """
     places = _match(original, edited)
-    chosen = np.zeros_like(original.failed)
-    chosen[places] = True
-    later = np.zeros_like(chosen)
+    chosen = Selection.none(len(original.failed))
+    chosen.add(places)
+    later = Selection.none(len(chosen))
     if policy is OnDuplicate.IN_ORDER:
         intake, types = original.intake, original.types
         later = later_rows(intake, types, survey(intake, types, policy), chosen)
@@ -126,10 +127,10 @@ def mend(
             f"cannot write {target}: {error.strerror or error}",
             hint="Make room there, or set TMPDIR to another folder; nothing was sent.",
         ) from None
-    ordinals = np.flatnonzero(chosen | later)
+    ordinals = (chosen | later).positions()
     origin = root_positions(original.directory, ordinals, len(chosen))
     source = as_input(target, name=MENDED, input_format=InputFormat.CSV)
-    return Mended(source, origin, later[ordinals])
+    return Mended(source, origin, Selection.of(later.at(ordinals)))
 
 
 def _match(original: Original, edited: Edited) -> Ordinals:

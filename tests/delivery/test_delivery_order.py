@@ -22,6 +22,7 @@ from batch_updater.mapping.duplicates import (
     repeated,
 )
 from batch_updater.models import FaceUpdate, OnDuplicate, Outcome, Result, Task
+from batch_updater.selection import Selection
 
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FACES = 4
@@ -134,7 +135,7 @@ def test_what_has_an_outcome_is_the_beginning_of_a_face(
 def test_later_rows_of_chosen_faces(ids: list[str], data: st.DataObject) -> None:
     """What goes along is every row after a chosen one of its face, and nothing else."""
     flags = st.lists(st.booleans(), min_size=len(ids), max_size=len(ids))
-    chosen = np.array(data.draw(flags))
+    chosen = data.draw(flags)
     array = np.array(ids, dtype=object)
     suspects = Suspects(repeated([hash_ids(array)]))
     half = len(ids) // 2
@@ -145,7 +146,7 @@ def test_later_rows_of_chosen_faces(ids: list[str], data: st.DataObject) -> None
         for i, face_id in enumerate(ids)
         if not chosen[i] and any(chosen[j] and ids[j] == face_id for j in range(i))
     ]
-    assert suspects.later(chosen).tolist() == expected
+    assert suspects.later(Selection.of(chosen)).tolist() == expected
     assert not len(suspects.settle(OnDuplicate.IN_ORDER).ordinals)
 
 
@@ -161,6 +162,6 @@ def test_looking_up_repeated_ids(ids: list[str]) -> None:
 def test_nothing_is_later_than_nothing() -> None:
     """Without rows, or without repeated ones, nothing goes along."""
     suspects = Suspects(np.empty(0, np.uint64))
-    assert not len(suspects.later(np.ones(3, np.bool_)))
+    assert not len(suspects.later(Selection.all(3)))
     suspects.add(np.array(["a", "b"], dtype=object), np.arange(2))
-    assert not len(suspects.later(np.ones(2, np.bool_)))
+    assert not len(suspects.later(Selection.all(2)))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +22,7 @@ from batch_updater.intake.survey import survey
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.mapping.snapshot import SnapshotColumns
 from batch_updater.models import FieldType, OnDuplicate, Task
+from batch_updater.selection import Selection
 
 DECLARED = {
     "text": FieldType.STRING,
@@ -83,7 +83,7 @@ def tasks_of(path: Path) -> list[Task]:
     types = intake.settle_types(dict(DECLARED))
     found = survey(intake, types, OnDuplicate.ERROR)
     items: list[Task] = []
-    for batch in make_items(intake, types, found, np.ones(found.total, np.bool_)):
+    for batch in make_items(intake, types, found, Selection.all(found.total)):
         for item in batch:
             assert isinstance(item, Task), item
             items.append(item)

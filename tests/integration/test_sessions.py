@@ -257,7 +257,7 @@ def test_a_real_journal_cut_at_any_byte(bench: Bench) -> None:
             facts = json.loads(line)
             last[facts.get("row_number")] = facts.get("outcome")
         done = {n for n, outcome in last.items() if n and outcome != "unprocessed"}
-        pending = pending_rows(directory, manifest).tolist()
+        pending = pending_rows(directory, manifest)
         assert [n for n in range(1, 6) if not pending[n - 1]] == sorted(done), cut
 
 

@@ -5,10 +5,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +20,7 @@ from batch_updater.files.lines import (
     parse_time,
 )
 from batch_updater.files.outcome_index import OutcomeIndex
-from batch_updater.files.replay import replay, select_rows, selected_rows
+from batch_updater.files.replay import replay
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 
 # A busy machine is no fault of what is tested.
@@ -352,22 +350,6 @@ def test_an_empty_journal_has_an_index(tmp_path: Path) -> None:
     index = OutcomeIndex(path, RowLayout({"a": 3}))
     assert [index.result(i) for i in range(3)] == [None] * 3
     index.close()
-
-
-# Selections
-
-
-@MANY
-@given(flags=st.lists(st.booleans(), max_size=40))
-def test_selections_read_back_equal(flags: list[bool]) -> None:
-    """Rows are kept as ranges that mean the same rows again, and are few."""
-    selection = np.array(flags, dtype=np.bool_)
-    ranges = select_rows(selection)
-    assert selected_rows(ranges, len(flags)).tolist() == flags
-    assert json.loads(json.dumps(ranges)) == ranges
-    ends = [position for pair in ranges for position in pair]
-    assert ends == sorted(ends)
-    assert all(b[0] - a[1] > 1 for a, b in pairwise(ranges))
 
 
 @MANY

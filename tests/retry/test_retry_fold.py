@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from batch_updater.families.family import find_family
 from batch_updater.families.folding import folded
 from batch_updater.files.journal import Journal
-from batch_updater.files.replay import select_rows
 from batch_updater.files.run_dir import MENDED, RunDirectory, create_run_directory
 from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result
 from batch_updater.report.summary import SummaryBuilder
-from batch_updater.retries.choice import Ordinals, Retry, read_noted
+from batch_updater.retries.choice import Retry, read_noted
+from batch_updater.selection import Ordinals, Selection
 
 MANY = settings(
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
@@ -134,7 +134,7 @@ def add_run(world: World) -> None:
     add_inputs(directory, layout)
     with Journal(directory.journal, new=True) as journal:
         journal.note("session", {"command": "x"})
-        journal.note("selection", {"rows": select_rows(chosen)})
+        journal.note("selection", {"rows": list(Selection.of(chosen).ranges())})
         if parent:
             journal.note("retry", Retry("", None, None, origin=mended).facts())
         rows = {int(i): int(origin[i]) for i in np.flatnonzero(chosen)}

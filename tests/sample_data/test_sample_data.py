@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pyarrow import parquet as pq
 
@@ -30,6 +29,7 @@ from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import survey
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import FieldType, OnDuplicate, Task
+from batch_updater.selection import Selection
 
 DATA = Path(__file__).parents[2] / "sample_data"
 TEXTS = ("faces.csv", "people.csv", "dirty.csv", "dirty.jsonl", "emulator.json")
@@ -79,7 +79,7 @@ def bodies(name: str, columns: ColumnMapping | None = None) -> list[bytes]:
     )
     types = intake.settle_types(DECLARED)
     found = survey(intake, types, OnDuplicate.ERROR)
-    pending = np.ones(found.total, dtype=np.bool_)
+    pending = Selection.all(found.total)
     chunks = make_items(intake, types, found, pending)
     items = [item for chunk in chunks for item in chunk]
     return [encode_update(item.update) for item in items if isinstance(item, Task)]
