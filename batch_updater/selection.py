@@ -116,6 +116,16 @@ class Selection:
         """Add rows, in any order."""
         np.bitwise_or.at(self._bits, rows >> 3, (1 << (rows & 7)).astype(np.uint8))
 
+    def change(self, rows: Ordinals, chosen: Flags) -> None:
+        """Add rows or take them away; the last word about a row counts."""
+        if (np.diff(rows) <= 0).any():
+            _, last = np.unique(rows[::-1], return_index=True)
+            rows, chosen = rows[::-1][last], chosen[::-1][last]
+        self.add(rows[chosen])
+        away = rows[~chosen]
+        bits = ~(1 << (away & 7)).astype(np.uint8)
+        np.bitwise_and.at(self._bits, away >> 3, bits)
+
     def at(self, rows: Ordinals) -> Flags:
         """Return for each of these rows whether it is chosen."""
         bits: npt.NDArray[np.uint8] = self._bits[rows >> 3] >> (rows & 7).astype("u1")

@@ -64,7 +64,7 @@ class Record:
 
     def damage(self) -> RunDirectoryError:
         """Return the error that says that the line is not one of ours."""
-        return _damage(self.path, self.number)
+        return damage(self.path, self.number)
 
 
 def replay(path: Path) -> Iterator[Record]:
@@ -79,7 +79,7 @@ def replay(path: Path) -> Iterator[Record]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            yield Record(offset, _parse_line(line, path, number), path, number)
+            yield Record(offset, parse_line(line, path, number), path, number)
             offset += len(line)
 
 
@@ -91,15 +91,16 @@ def open_journal(path: Path) -> IO[bytes]:
         raise cannot_open(path, error) from None
 
 
-def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
+def parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """Return the facts on a line; RunDirectoryError when it is none of ours."""
     try:
         facts = orjson.loads(line)
     except orjson.JSONDecodeError:
         facts = None
     if not isinstance(facts, dict) or "kind" not in facts:
-        raise _damage(path, number)
+        raise damage(path, number)
     if facts["kind"] == "result" and not facts.keys() >= _RESULT_KEYS:
-        raise _damage(path, number)
+        raise damage(path, number)
     if facts["kind"] == "session":
         refuse_newer(path, facts.get("format", FORMAT), facts.get("version"))
     return facts
@@ -108,7 +109,8 @@ def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
 _RESULT_KEYS = frozenset({"source", "row_number", "outcome"})
 
 
-def _damage(path: Path, number: int) -> RunDirectoryError:
+def damage(path: Path, number: int) -> RunDirectoryError:
+    """Return the error that says that a line is not one of ours."""
     name = shlex.quote(str(path))
     return RunDirectoryError(
         f"{path}, line {number} is damaged",

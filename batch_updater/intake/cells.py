@@ -26,8 +26,10 @@ def own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
 def own_texts(frame: pd.DataFrame, positions: list[int]) -> list[list[str]]:
     """Return rows of a frame as CSV carries them."""
     chosen = frame.iloc[positions].reset_index(drop=True)
-    columns = [own_cells(chosen[index]) for index in range(chosen.shape[1])]
-    return [[as_text(c[i]) for c in columns] for i in range(len(positions))]
+    columns = [
+        [as_text(cell) for cell in own_cells(chosen[name])] for name in chosen.columns
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _object_text(value: Any) -> str:
