@@ -1,13 +1,13 @@
-"""python -m benchmarks [rate|quota|check|signing]: print the tables of benchmarks/README.md."""
+"""python -m benchmarks [rate|quota|check|signing|resume]: print the tables of benchmarks/README.md."""
 
 import argparse
 import platform
 from importlib.metadata import version
 
-from benchmarks import check, quota, rate, signing
+from benchmarks import check, quota, rate, resume, signing
 
 _PACKAGES = ("aiohttp", "aiolimiter", "pandas", "pyarrow", "orjson")
-_ALL = ("rate", "quota", "check", "signing")
+_ALL = ("rate", "quota", "check", "signing", "resume")
 
 
 def main() -> None:
@@ -28,6 +28,8 @@ def main() -> None:
         check.measure(arguments.rounds)
     if "signing" in what:
         signing.measure(arguments.rounds)
+    if "resume" in what:
+        resume.measure()
 
 
 main()

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -208,12 +209,14 @@ def test_views_are_replaced_only_when_whole(tmp_path: Path) -> None:
     """When making the views fails, the old ones stay."""
     write(tmp_path, HEADER, [(result(Outcome.FAILED), HEADER, CELLS)])
     before = (tmp_path / "failed.csv").read_bytes()
-    with (
-        pytest.raises(ValueError, match="shorter"),
-        open_views(tmp_path, HEADER, parquet=False, values=False) as views,
-    ):
+    failed = Batch.of([result(Outcome.FAILED)])
+    with ExitStack() as stack:
+        stack.enter_context(pytest.raises(ValueError, match="longer"))
+        views = stack.enter_context(
+            open_views(tmp_path, HEADER, parquet=False, values=False)
+        )
         write_row(views, HEADER, result(Outcome.INVALID), HEADER, CELLS)
-        views.write(Batch.of([result(Outcome.FAILED)]), lambda _: [])
+        views.write(failed, lambda _: [])
     assert (tmp_path / "failed.csv").read_bytes() == before
     assert not (tmp_path / "invalid.csv").exists()
 

@@ -1,0 +1,192 @@
+"""
+What reading a journal costs as rows grow: time to resume, views, peak memory.
+
+The peers in the same run only read the journal: orjson over every line and nothing
+else, and pandas.read_json(lines=True), which holds all of it.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import orjson
+
+from benchmarks.check import run, write_faces
+
+ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
+LEFT = 200
+"""Rows that have no outcome yet: the last ones."""
+
+_ORJSON = (
+    "import orjson, sys\nfor line in open(sys.argv[1], 'rb'):\n    orjson.loads(line)"
+)
+_PANDAS = "import pandas, sys\npandas.read_json(sys.argv[1], lines=True)"
+_PANDAS_MOST = 1_000_000  # rows; ten times as many need some 20 GB
+_SERVE = """
+import asyncio, sys, time
+from batch_updater.emulator import Emulator, EmulatorSettings
+async def main():
+    emulator = Emulator(EmulatorSettings(qps=None, port=0))
+    emulator.state.add_face_set("staff", external_fields=dict(id="string", timestamp="long", score="double"))
+    await emulator.start()
+    print(emulator.url, emulator.project_id, emulator.token, flush=True)
+    while not emulator.witness.by_operation.get("UpdateFace"):
+        await asyncio.sleep(0.002)
+    print(time.monotonic(), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await emulator.stop()
+asyncio.run(main())
+"""
+
+
+def write_run(folder: Path, rows: int, url: str, project_id: str) -> None:
+    """Write a run that was killed before its last rows, as a run writes it."""
+    from batch_updater.files.inputs import InputFormat, as_input  # noqa: PLC0415
+    from batch_updater.files.run_dir import RunDirectory  # noqa: PLC0415
+    from batch_updater.manifest import Manifest  # noqa: PLC0415
+
+    source = folder.parent / "faces.csv"
+    write_faces(source, rows)
+    folder.mkdir()
+    settings = {
+        "face-set": ("staff",),
+        "endpoint": (url,),
+        "project-id": (project_id,),
+        "same-failures": ("off",),
+        "rate": ("unlimited",),
+    }
+    Manifest(
+        tool_version="benchmark",
+        run_id=folder.name,
+        created_at="2026-11-25T00:00:00.000000Z",
+        settings=settings,
+        inputs=(as_input(source, name="faces.csv", input_format=InputFormat.CSV),),
+        rows={"faces.csv": rows},
+        declared={},
+        header=tuple(source.open().readline().strip().split(",")),
+    ).save(RunDirectory(folder))
+    with (folder / "journal.jsonl").open("wb") as file:
+        file.writelines(_lines(rows))
+
+
+def _lines(rows: int) -> Iterator[bytes]:
+    from batch_updater.files.lines import encode_result  # noqa: PLC0415
+
+    at = "2026-11-25T00:00:00.000000Z"
+    yield _line({"kind": "session", "at": at, "command": "run", "format": 1})
+    for number in range(1, rows - LEFT + 1):
+        yield _line({"kind": "result", **encode_result(_result(number))})
+
+
+def _line(facts: object) -> bytes:
+    return orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _result(number: int):  # type: ignore[no-untyped-def]
+    """Return what became of a row: one in fifty failed, one in a thousand twice."""
+    from batch_updater.models import (  # noqa: PLC0415
+        Attempt,
+        ErrorClass,
+        Outcome,
+        Result,
+    )
+
+    failed, again = number % 50 == 7, number % 1000 == 3
+    began = 1.764e9 + number / 5000
+    first = [Attempt(began, 0.5, None, "TRANSPORT.timeout", True)] if again else []
+    status = 400 if failed else 200
+    last = Attempt(began + again, 0.03 + number % 97 / 1e5, status)
+    return Result(
+        source="faces.csv",
+        row_number=number,
+        face_set_name="staff",
+        face_id=f"{number - 1:08d}",
+        outcome=Outcome.FAILED if failed else Outcome.UPDATED,
+        error_code="FRS.0303" if failed else "",
+        error_msg="The face does not exist, or was deleted" if failed else "",
+        error_class=ErrorClass.PERMANENT if failed else None,
+        http_status=status,
+        request_id=hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest(),
+        attempts=(*first, last),
+        ambiguous=again,
+        payload_sha256=hashlib.sha256(b"%d" % number).hexdigest(),
+    )
+
+
+def write_run_apart(*arguments: object) -> None:
+    """Write it in a process of its own: a child's peak counts what its parent had."""
+    process = get_context("spawn").Process(target=write_run, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit("the run could not be written")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a command cost, as a whole process."""
+
+    seconds: float
+    processor: float
+    peak: float
+
+
+def watch(command: Sequence[str], environment: dict[str, str]) -> Seen:
+    """Run a command to its end."""
+    started = time.monotonic()
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+    pid = os.posix_spawn(command[0], command, environment, file_actions=quiet)
+    _, status, usage = os.wait4(pid, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, 1):  # 1: some rows have failed
+        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    processor = usage.ru_utime + usage.ru_stime
+    return Seen(time.monotonic() - started, processor, usage.ru_maxrss / 1024)
+
+
+def _measure(rows: int, folder: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin  # noqa: S101  (for mypy)
+    assert server.stdout  # noqa: S101
+    url, project_id, token = server.stdout.readline().split()
+    write_run_apart(folder / "job", rows, url, project_id)
+    command = [sys.executable, "-m", "batch_updater"]
+    environment = {**os.environ, "BATCH_UPDATER_TOKEN": token}
+    views = watch([*command, "results", str(folder / "job")], environment)
+    one = watch([*command, "results", str(folder / "job"), "--row", "7"], environment)
+    started = time.monotonic()
+    resumed = watch([*command, "resume", str(folder / "job")], environment)
+    ready = float(server.stdout.readline()) - started
+    server.stdin.close()
+    server.wait()
+    journal = str(folder / "job" / "journal.jsonl")
+    peers = [run([sys.executable, "-c", _ORJSON, journal])]
+    if rows <= _PANDAS_MOST:
+        peers.append(run([sys.executable, "-c", _PANDAS, journal]))
+    told = [f"{seconds:.1f} s, {peak:.0f} MB" for seconds, peak in peers]
+    print(
+        f"| {rows:,} | {ready:.1f} | {resumed.peak:.0f} | {views.seconds:.1f} "
+        f"({views.processor:.1f}) | {rows / views.seconds:,.0f} | {views.peak:.0f} "
+        f"| {one.seconds:.1f} | {' | '.join([*told, '-'][:2])} |",
+        flush=True,
+    )
+
+
+def measure(most: int = ROWS[-1]) -> None:
+    """Print the table."""
+    print("| rows | resume: first request, s | its peak MB | views, s (CPU) | rows/s ")
+    print("| peak MB | --row 7, s | orjson only | pandas |\n" + "|---" * 9 + "|")
+    for rows in (count for count in ROWS if count <= most):
+        with tempfile.TemporaryDirectory() as folder:
+            _measure(rows, Path(folder))
