@@ -8,8 +8,9 @@ from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
 from batch_updater.files.bulk import Lines, read_bulk
-from batch_updater.files.replay import Record, replay
+from batch_updater.files.replay import Record
 from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.search import notes
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
@@ -193,7 +194,7 @@ def read_stop(directory: RunDirectory) -> Stop | None:
         exit_code=RunStopped.exit_code,
     )
     stop: Stop | None = killed
-    for record in replay(directory.journal):
+    for record in notes(directory.journal):
         if record.kind == "session":
             stop = killed
         elif record.kind == "end":

@@ -51,7 +51,7 @@ from batch_updater.summaries import NOTHING, Told, add_up, summarise
 TOLD = (*NOTED, "attempts")
 """The columns of results that views look at first; all others when they write them."""
 
-_ROWS = 8192  # at once, when there is no input to say how many
+_ROWS = 8192  # at once
 
 
 def write_views(
@@ -184,8 +184,12 @@ class _RowWriter:
     views: Views
 
     def write(self, rows: Rows) -> None:
-        chunk = rows.chunk
         wanted = np.flatnonzero(self.known.rows.within(rows.start, rows.stop))
+        for first in range(0, len(wanted), _ROWS):
+            self._write(rows, wanted[first : first + _ROWS])
+
+    def _write(self, rows: Rows, wanted: Whole) -> None:
+        chunk = rows.chunk
 
         def ids(places: list[int]) -> list[str]:
             face_ids = chunk.frame[[rows.columns.face_id]]

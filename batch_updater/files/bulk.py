@@ -24,7 +24,7 @@ from batch_updater.files.batch import SCHEMA, Batch, Whole
 from batch_updater.files.replay import Record, damage, open_journal, parse_line
 from batch_updater.models import ErrorClass, Outcome, RowLayout
 
-_BLOCK = 2 << 20  # bytes
+_BLOCK = 1 << 20  # bytes
 _THREADS = 2
 _BEGIN = b'{"kind":"result",'
 _BEGIN_BYTES = np.frombuffer(_BEGIN, dtype=np.uint8)

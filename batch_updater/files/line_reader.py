@@ -14,7 +14,7 @@ from batch_updater.files.bulk import BulkReader, line_edges, lines_of
 from batch_updater.files.replay import Record, damage, open_journal, parse_line
 
 _GAP = 1 << 14  # bytes that are read rather than passed over
-_EXTENT = 2 << 20  # bytes that are read at once
+_EXTENT = 1 << 20  # bytes that are read at once
 _MORE = 1 << 16
 _UNKNOWN = 0
 

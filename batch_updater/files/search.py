@@ -28,16 +28,29 @@ def search(
     Raises:
         RunDirectoryError: a line that was read is not what we write.
     """
-    needles = _needles(row_numbers, face_id)
+    for record in _lines_with(path, _needles(row_numbers, face_id)):
+        if record.kind != "result" or _is_meant(record, row_numbers, face_id):
+            yield record
+
+
+def notes(path: Path) -> Iterator[Record]:
+    """
+    Yield what a journal tells of the run itself: all that is no result.
+
+    Raises:
+        RunDirectoryError: a line that does not look like a result is not ours.
+    """
+    return (r for r in _lines_with(path, []) if r.kind != "result")
+
+
+def _lines_with(path: Path, needles: Sequence[bytes]) -> Iterator[Record]:
     with open_journal(path) as file:
         for data, offset, number in whole_lines(file):
             edges = line_edges(data)
             for place in _candidates(data, edges, needles).tolist():
                 line, n = data[edges[place] : edges[place + 1]], number + place
                 start = offset + int(edges[place])
-                record = Record(start, parse_line(line, path, n), path, n)
-                if record.kind != "result" or _is_meant(record, row_numbers, face_id):
-                    yield record
+                yield Record(start, parse_line(line, path, n), path, n)
 
 
 def _needles(
