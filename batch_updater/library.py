@@ -188,7 +188,7 @@ async def update_faces(
         async with time_window(signals, options):
             declared = dict((await outlet.ask_face_set()).fields)
         types = FieldTypes(types=declared, allowed=frozenset(declared))
-        send = outlet.sender(repeats=lambda face_id: True)
+        send = outlet.sender(repeats=lambda task: True)
         make = _Maker(options, types)
         async with (
             aclosing(_batches(updates, make, gate)) as batches,

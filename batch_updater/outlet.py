@@ -33,6 +33,7 @@ from batch_updater.frs.client import FrsClient
 from batch_updater.frs.iam import find_project
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.frs.transport import Transport, open_transport
+from batch_updater.models import Task
 
 _PATIENCE = 5.0  # seconds of silence before a person is told why
 
@@ -100,12 +101,12 @@ class Outlet:
         """Return what reads faces."""
         return Reader(service=self.client, caller=self._caller())
 
-    def sender(self, repeats: Callable[[str], bool] | None = None) -> Send:
+    def sender(self, repeats: Callable[[Task], bool] | None = None) -> Send:
         """
         Return what sends one task.
 
         Args:
-            repeats: whether a face id may come again: its updates are then sent
+            repeats: whether a task's face may come again: its updates are then sent
                 one after the other. None when no face does.
         """
         sender = Sender(

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +34,10 @@ from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.items import make_items
 from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey, later_rows, survey
+from batch_updater.intake.unchecked import count_only, refuse_to_skip
 from batch_updater.manifest import Manifest, ended, make_intake
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import is_among
-from batch_updater.models import OnDuplicate, OnInvalid, Purpose
+from batch_updater.models import OnDuplicate, OnInvalid, Purpose, Task
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
@@ -146,6 +145,13 @@ async def execute(
     """
     settings, notices = job.settings, signals.notices
     refuse_past(settings.stop_at)
+    if not settings.check_ahead:
+        refuse_to_skip(
+            job.inputs,
+            settings.on_duplicate,
+            settings.on_invalid,
+            dry_run=settings.dry_run,
+        )
     with ExitStack() as held:  # the journal's lock, until the views are there
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
@@ -218,13 +224,21 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     async with time_window(outlet.signals, settings, checking=True):
         # The thread only looks: closing the gate is for the loop alone.
         found = await asyncio.to_thread(
-            survey, intake, types, settings.on_duplicate, lambda: bool(gate.reason)
+            _look_ahead, settings, intake, types, lambda: bool(gate.reason)
         )
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
     ready = Ready(job, intake, types, face_set, found)
     return await asyncio.to_thread(_with_later_rows, ready, outlet.signals.notices)
+
+
+def _look_ahead(
+    settings: Settings, intake: Intake, types: FieldTypes, stopped: Callable[[], bool]
+) -> Survey:
+    if not settings.check_ahead:
+        return count_only(intake)
+    return survey(intake, types, settings.on_duplicate, stopped)
 
 
 def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
@@ -238,7 +252,7 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
         return ready
     later = retry.later
     if later is None and job.pending is not None:
-        later = later_rows(ready.intake, ready.types, ready.found, job.pending)
+        later = later_rows(ready.intake, ready.found, job.pending)
         job = replace(job, pending=job.pending | later)
     if later is not None and later.any():
         notices.tell(
@@ -338,7 +352,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
                     tally.add(result)
                     stop_on_same_failures(first, result, tally, rows, gate, run_dir)
             except InputError as error:  # raised once all that was read has landed
-                gate.close(_input_lost(error))
+                gate.close(_input_lost(error, ready.found))
     return scribe.end(done=tally.finished == rows)
 
 
@@ -352,7 +366,12 @@ def _sender(ready: Ready, outlet: Outlet) -> Send:
     return outlet.sender(_repeats(ready))
 
 
-def _input_lost(error: InputError) -> RunStopped:
+def _input_lost(error: InputError, found: Survey) -> RunStopped:
+    if not found.ahead:
+        said = (
+            f"the input, which was not checked ahead, cannot be read: {error.message}"
+        )
+        return RunStopped(said, hint=error.hint)
     said = f"the input changed while it was being sent: {error.message}"
     return RunStopped(said, hint="Put the file back as it was, then resume.")
 
@@ -363,7 +382,12 @@ def _pending(ready: Ready) -> Selection:
     return Selection.all(ready.found.total)
 
 
-def _repeats(ready: Ready) -> Callable[[str], bool] | None:
+def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
+    layout, repeated = ready.found.layout, ready.found.repeated
     if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
         return None
-    return partial(is_among, ready.found.repeated)
+    if not ready.found.ahead:
+        return lambda task: True
+    if not repeated.any():
+        return None
+    return lambda task: repeated[layout.ordinal(task.source, task.row_number)]

@@ -5,6 +5,7 @@ import codecs
 import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ _RECORDED = frozenset({"run", "resume", "retry", "export"})
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; README has their table."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # Its own pool keeps what it has freed: 20 MB here, and more the longer it runs.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _print_everything()
     with unfailing_streams() as out:
         arguments = make_parser(words[0] if words else "").parse_args(words)

@@ -17,6 +17,7 @@ from batch_updater.pipeline import Job
 # Ids that stand twice are asked for once; values are in the file, nowhere else.
 _FORCED = {
     "on-duplicate": ("first",),
+    "check-ahead": ("true",),
     "include-values": ("false",),
     "dry-run": ("false",),
 }

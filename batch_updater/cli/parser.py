@@ -95,7 +95,7 @@ def _add_check(commands: Any) -> None:
         "--invalid-csv", metavar="FILE", help="write the refused rows to this file"
     )
     groups = ("input", "mapping", "target", "pace", "retry", "output", "credentials")
-    unused = {"run-dir", "progress", "results-format", "include-values"}
+    unused = {"run-dir", "progress", "results-format", "include-values", "check-ahead"}
     _add_options(command, groups, without=unused)
     _add_config(command)
     command.set_defaults(command=_later("check", "check"))
@@ -225,7 +225,7 @@ def _add_export(commands: Any) -> None:
         "with a column of face ids, as run reads them; - is stdin",
     )
     unused = {"on-duplicate", "external-image-id", "field", "face-set", "dry-run"}
-    unused |= {"include-values"}
+    unused |= {"include-values", "check-ahead"}
     _add_options(command, ("export", *_ALL, "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("export", "export"))

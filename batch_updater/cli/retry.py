@@ -40,7 +40,9 @@ def retry(arguments: argparse.Namespace) -> int:
     asked = _read_asked(arguments)
     delimiter, encoding = _take_reading(arguments, asked)
     # These rows have failed before, so that the first ones fail again says nothing.
-    directory, manifest, resolved = load(arguments, {"same-failures": ("off",)})
+    # Later rows of their faces, which have to go along, are found by looking ahead.
+    instead = {"same-failures": ("off",), "check-ahead": ("true",)}
+    directory, manifest, resolved = load(arguments, instead)
     if manifest.purpose is Purpose.EXPORT:
         raise UsageError(
             f"{directory.path} is an export",

@@ -85,6 +85,13 @@ def survey_lines(
         values: whether to show the values that break rules; a run's stderr often
             ends in a log, where personal data does not belong.
     """
+    if not survey.ahead:
+        yield (
+            f"not checked {count_rows(survey.total)}: each is looked at when its turn "
+            "comes"
+        )
+        yield f"estimate    {describe_duration(rows, rate)}"
+        return
     yield (
         f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"

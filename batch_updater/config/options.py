@@ -93,6 +93,15 @@ OPTIONS: tuple[Option, ...] = (
         **choice(OnInvalid),
     ),
     Option(
+        name="check-ahead",
+        group="input",
+        help="look at all rows before the first is sent; without it Parquet is sent "
+        "at once, and each row is checked when its turn comes",
+        parse=parse_switch,
+        default="true",
+        switch=True,
+    ),
+    Option(
         name="strict",
         group="input",
         help="refuse what is only a warning otherwise: string values beyond "

@@ -44,6 +44,7 @@ class Settings:
     limit: int | None
     on_duplicate: OnDuplicate
     on_invalid: OnInvalid
+    check_ahead: bool
     strict: bool
     face_id: str | None
     external_image_id: str | None

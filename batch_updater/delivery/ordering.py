@@ -17,19 +17,19 @@ class InOrder:
 
     Args:
         send: what sends one task.
-        repeats: whether a face id may come again; others pass untouched.
+        repeats: whether a task's face may come again; others pass untouched.
     """
 
-    def __init__(self, send: Send, repeats: Callable[[str], bool]) -> None:
+    def __init__(self, send: Send, repeats: Callable[[Task], bool]) -> None:
         self._send = send
         self._repeats = repeats
         self._last: dict[str, asyncio.Event] = {}
 
     async def send(self, task: Task) -> Result:
         """Send a task after every earlier one of its face."""
-        face_id = task.update.face_id
-        if not self._repeats(face_id):
+        if not self._repeats(task):
             return await self._send(task)
+        face_id = task.update.face_id
         before, mine = self._last.get(face_id), asyncio.Event()
         self._last[face_id] = mine
         try:

@@ -17,15 +17,16 @@ class ReadOptions:
     Args:
         delimiter: between the cells of CSV and TSV; None goes by the format.
         encoding: of text formats, as Python names it.
-        chunk_rows: most rows in a chunk of JSON Lines or Parquet.
+        chunk_rows: most rows in a chunk of JSON Lines or Parquet; a chunk of CSV
+            or TSV ends with the block that reaches as many.
         block_bytes: text is read in blocks of this size, which no line may
-            exceed; it bounds the chunks of CSV and TSV.
+            exceed; pyarrow reads up to 32 of them ahead.
     """
 
     delimiter: str | None = None
     encoding: str = "utf-8"
     chunk_rows: int = 8192
-    block_bytes: int = 1 << 20
+    block_bytes: int = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from batch_updater.files.inputs import Input
 from batch_updater.models import FieldType
 
 _AGAIN = "Copy or write the file again."
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 16  # for each column
 
 
 def read(source: Input, options: ReadOptions) -> Iterator[Chunk]:
@@ -34,6 +34,12 @@ def read_header(source: Input) -> Header:
     with _open(source) as file:
         schema = file.schema_arrow
         return Header(tuple(schema.names), tuple(map(field_type, schema.types)))
+
+
+def count_rows(source: Input) -> int:
+    """How many rows the file's footer says that it holds."""
+    with _open(source) as file:
+        return int(file.metadata.num_rows)
 
 
 def field_type(kind: Any) -> FieldType | None:
@@ -100,17 +106,38 @@ def _open(source: Input) -> Iterator[Any]:
 def _batches(file: Any, source: Input, options: ReadOptions) -> Iterator[Any]:
     row = 1
     try:
-        batches = file.iter_batches(batch_size=options.chunk_rows, use_threads=False)
-        for batch in batches:
-            batch.validate(full=True)  # or bad text is found by whoever reads it
-            yield batch
-            row += batch.num_rows
+        for groups in _row_groups(file.metadata, options.chunk_rows):
+            for batch in file.iter_batches(
+                options.chunk_rows, row_groups=groups, use_threads=False
+            ):
+                batch.validate(full=True)  # or bad text is found by whoever reads it
+                yield batch
+                row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{source.name}, row {row} or soon after: the Parquet data is damaged "
             f"({error})",
             hint=_AGAIN,
         ) from error
+
+
+def _row_groups(metadata: Any, rows: int) -> Iterator[list[int]]:
+    """
+    Yield row groups that are read together: small ones until they fill a chunk.
+
+    Each lot is let go of before the next is opened; read as one, two of them would be
+    in memory at every change, and what has been freed between them would stay.
+    """
+    groups: list[int] = []
+    filled = 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        filled += metadata.row_group(group).num_rows
+        if filled >= rows:
+            yield groups
+            groups, filled = [], 0
+    if groups:
+        yield groups
 
 
 def _unreadable(source: Input, error: Exception) -> InputError:

@@ -6,8 +6,17 @@ from batch_updater.files import json_lines, parquet, text_csv
 from batch_updater.files.chunk import Chunk, Header, ReadOptions
 from batch_updater.files.csv_faults import delimiter_hint
 from batch_updater.files.inputs import Input, InputFormat
+from batch_updater.files.parquet import count_rows
 
-__all__ = ["Chunk", "Header", "ReadOptions", "delimiter_hint", "read", "read_header"]
+__all__ = [
+    "Chunk",
+    "Header",
+    "ReadOptions",
+    "count_rows",
+    "delimiter_hint",
+    "read",
+    "read_header",
+]
 
 
 def read(

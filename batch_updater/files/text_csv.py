@@ -27,7 +27,8 @@ def read(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk
         body: io.BufferedReader = io.BufferedReader(text, options.block_bytes)
         header = _header(body, source, options)
         row = 1
-        for batch in _batches(body, len(header), source, options):
+        batches = _batches(body, len(header), source, options)
+        for batch in _joined(batches, options.chunk_rows):
             yield arrow_chunk(source.name, row, header, batch)
             row += batch.num_rows
         # Only quotes and single CRs are read in more than one way, so a file
@@ -69,6 +70,24 @@ def _batches(
             yield from reader
     except (pa.ArrowException, OSError) as error:
         raise _explained(error, source, options) from error
+
+
+def _joined(batches: Iterator[Any], rows: int) -> Iterator[Any]:
+    """Yield batches of so many rows or a few more, the last one of what is left."""
+    parts: list[Any] = []
+    for batch in batches:
+        parts.append(batch)
+        if sum(part.num_rows for part in parts) >= rows:
+            yield _one(parts)
+            parts = []
+    if parts:
+        yield _one(parts)
+
+
+def _one(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def _open(

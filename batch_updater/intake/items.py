@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from batch_updater.errors import InputError
+from batch_updater.intake.repeats import Refused
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
 from batch_updater.mapping.checks import Checked, Checker
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import Refused
 from batch_updater.mapping.tasks import TaskMaker, refuse
 from batch_updater.models import Result, RowLayout, Task
 from batch_updater.selection import Selection

@@ -9,17 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from batch_updater.errors import InputError
+from batch_updater.intake.repeats import Refused, Seen, Suspects
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.duplicates import (
-    NO_REFUSALS,
-    Hashes,
-    Refused,
-    Suspects,
-    hash_ids,
-    repeated,
-)
 from batch_updater.mapping.rules import Problem
 from batch_updater.mapping.tasks import DUPLICATE_RULE
 from batch_updater.models import OnDuplicate, RowLayout
@@ -38,7 +31,8 @@ class Survey:
         warnings: how many values break each soft rule.
         examples: the first few refused rows: source, row number, problems.
         refused: rows not sent because of another row of the same face.
-        repeated: hashes of the face ids that stand more than once.
+        repeated: rows whose face id may stand more than once.
+        ahead: whether the rows were looked at; if not, they are only counted.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -48,8 +42,9 @@ class Survey:
     warning_examples: dict[str, tuple[str, int, Problem]] = field(default_factory=dict)
     examples: list[tuple[str, int, list[Problem]]] = field(default_factory=list)
     invalid: int = 0
-    refused: Refused = NO_REFUSALS
-    repeated: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
+    refused: Refused = field(default_factory=lambda: Refused(0))
+    repeated: Selection = field(default_factory=lambda: Selection.none(0))
+    ahead: bool = True
 
     _EXAMPLES = 10
 
@@ -66,7 +61,7 @@ class Survey:
     @property
     def duplicates(self) -> int:
         """Rows refused because of another row of the same face."""
-        return len(self.refused.ordinals)
+        return len(self.refused)
 
     @property
     def clean(self) -> int:
@@ -102,15 +97,14 @@ class Survey:
     def take_refusals(self, refused: Refused) -> None:
         """Add the rows that are refused because of another one."""
         self.refused = refused
-        if not len(refused.ordinals):
+        if not len(refused):
             return
-        self.rules[DUPLICATE_RULE] += len(refused.ordinals)
+        self.rules[DUPLICATE_RULE] += len(refused)
         layout = self.layout
         room = max(0, self._EXAMPLES - len(self.examples))
-        pairs = zip(refused.ordinals[:room], refused.because[:room], strict=True)
-        for ordinal, other in pairs:
-            source, row_number = layout.locate(int(ordinal))
-            problem = duplicate_problem(layout, int(other), "")
+        for ordinal, other in refused.first(room):
+            source, row_number = layout.locate(ordinal)
+            problem = duplicate_problem(layout, other, "")
             self.examples.append((source, row_number, [problem]))
 
 
@@ -135,31 +129,33 @@ def survey(
         stopped: asked between chunks; what was found until then is returned.
 
     Raises:
-        InputError: an input cannot be read to its end, or holds no rows.
+        InputError: an input cannot be read to its end, or holds no rows; or there
+            is no room in TMPDIR for what tells faces apart.
     """
     found, checker = Survey(), Checker(types, intake.strict)
     for source in intake.inputs:
         found.rows[source.name] = 0
-    parts: list[Hashes] = []
+    seen = Seen()
     for rows in intake.rows(verify=True):
         if stopped():
             return found
         checked = checker.check(rows.chunk.frame, rows.columns)
         found.take(rows, checked)
-        parts.append(hash_ids(_clean_ids(rows, checked)[0]))
+        seen.take(*_clean_ids(rows, checked))
     if not found.total:
         names = ", ".join(source.name for source in intake.inputs)
         raise InputError(f"{names}: there are no rows")
-    found.repeated = repeated(parts)
+    found.repeated = seen.repeated(found.total)
+    del seen  # and its file with it
     # In order, none of them is refused, and there is nothing to settle.
-    if len(found.repeated) and policy is not OnDuplicate.IN_ORDER:
-        found.take_refusals(_suspects(intake, checker, found).settle(policy))
+    if found.repeated.any() and policy is not OnDuplicate.IN_ORDER:
+        refused = Refused(found.total)
+        _suspects(intake, found).settle(policy, refused)
+        found.take_refusals(refused)
     return found
 
 
-def later_rows(
-    intake: Intake, types: FieldTypes, found: Survey, chosen: Selection
-) -> Selection:
+def later_rows(intake: Intake, found: Survey, chosen: Selection) -> Selection:
     """
     Return the good rows that update a face after one of the chosen rows does.
 
@@ -170,31 +166,30 @@ def later_rows(
         found: what the survey of the same inputs returned.
         chosen: which rows will be sent; they are not among those returned.
     """
-    later = Selection.none(len(chosen))
-    if len(found.repeated) and chosen.any():
-        checker = Checker(types, intake.strict)
-        later.add(_suspects(intake, checker, found).later(chosen))
-    return later
+    if not found.repeated.any() or not chosen.any():
+        return Selection.none(len(chosen))
+    return _suspects(intake, found).later(chosen)
 
 
-def _suspects(intake: Intake, checker: Checker, found: Survey) -> Suspects:
-    suspects = Suspects(found.repeated)
+def _suspects(intake: Intake, found: Survey) -> Suspects:
+    suspects = Suspects()
     for rows in intake.rows():
-        checked = checker.check(rows.chunk.frame, rows.columns)
-        ids, positions = _clean_ids(rows, checked)
-        suspects.add(ids, rows.start + positions)
+        positions = np.flatnonzero(found.repeated.within(rows.start, rows.stop))
+        if len(positions):
+            ids = rows.chunk.frame[rows.columns.face_id].iloc[positions]
+            suspects.take(cells(ids), rows.start + positions)
     return suspects
 
 
 def _clean_ids(
     rows: Rows, checked: Checked
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
-    """Return the face ids that passed every rule, and their positions."""
+    """Return the face ids that passed every rule, and where they stand."""
     ids = cells(rows.chunk.frame[rows.columns.face_id])
     positions = np.arange(len(ids))
     if checked.problems:
         positions = np.delete(positions, list(checked.problems))
-    return ids[positions], positions
+    return ids[positions], rows.start + positions
 
 
 def duplicate_problem(layout: RowLayout, other: int, column: str) -> Problem:

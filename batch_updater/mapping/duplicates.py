@@ -1,11 +1,12 @@
 """
-Rows that update the same face, found without keeping the ids.
+Rows that update the same face, found by hashes of its id; pure.
 
-Every id is kept as a 64-bit hash (8 bytes a row). Only ids whose hash repeats are
-looked at again, by a second, independent hash; equality of both is equality.
+An id's 64-bit hash tells which rows may be about the same face. Those are looked at
+again by a second, independent hash; equality of both is equality.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from batch_updater.models import OnDuplicate
-from batch_updater.selection import Ordinals, Selection
+from batch_updater.selection import Flags, Ordinals
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -25,116 +26,96 @@ def hash_ids(ids: npt.NDArray[Any]) -> Hashes:
     return pd.util.hash_array(ids, categorize=False)
 
 
-def hash_id(face_id: str) -> int:
-    """Return the hash of one id, as hash_ids gives it."""
-    return int(hash_ids(np.array([face_id], dtype=object))[0])
+def hash_again(ids: npt.NDArray[Any]) -> Hashes:
+    """Return a hash for each id that is independent of the first one."""
+    return pd.util.hash_array(ids, hash_key=_SECOND_KEY, categorize=False)
 
 
-def repeated(parts: list[Hashes]) -> Hashes:
-    """Return the hashes that stand more than once in all parts together, sorted."""
-    if not parts:
-        return np.empty(0, dtype=np.uint64)
-    hashes = np.concatenate(parts)
-    hashes.sort()
-    again = hashes[1:][hashes[1:] == hashes[:-1]]
-    return np.unique(again)
+def repeated(parts: Iterable[Hashes]) -> Hashes:
+    """
+    Return the hashes that stand more than once in all parts together, sorted.
 
-
-def is_among(hashes: Hashes, face_id: str) -> bool:
-    """Return whether an id's hash stands in a sorted array; 8 bytes an id."""
-    hashed = np.uint64(hash_id(face_id))
-    place = int(np.searchsorted(hashes, hashed))
-    return place < len(hashes) and bool(hashes[place] == hashed)
+    Keeps each different hash once, however often it comes.
+    """
+    once, again = np.empty(0, np.uint64), np.empty(0, np.uint64)
+    for part in parts:
+        hashes = np.concatenate([once, part])
+        hashes.sort()
+        same = hashes[1:] == hashes[:-1]
+        if same.any():
+            again = np.union1d(again, hashes[1:][same])
+            hashes = hashes[np.r_[True, ~same]]
+        once = hashes
+    return again
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Faces:
     """
-    Rows not to be sent because of another row.
+    The faces of some rows, and where each of them stands first and last.
 
     Args:
-        ordinals: positions in the whole input, from 0, sorted.
-        because: for each, the position of the row that it conflicts with.
+        first, second: both hashes of a face's id; sorted by them, each pair once.
+        head, tail: the least and the greatest position of its rows.
     """
 
-    ordinals: Ordinals
-    because: Ordinals
+    first: Hashes
+    second: Hashes
+    head: Ordinals
+    tail: Ordinals
 
-    def within(self, start: int, stop: int) -> dict[int, int]:
-        """Return {ordinal: ordinal it conflicts with} for start <= ordinal < stop."""
-        a, b = np.searchsorted(self.ordinals, [start, stop])
-        pairs = zip(self.ordinals[a:b], self.because[a:b], strict=True)
-        return {int(row): int(other) for row, other in pairs}
-
-
-NO_REFUSALS = Refused(np.empty(0, np.int64), np.empty(0, np.int64))
-
-
-@dataclass(slots=True)
-class Suspects:
-    """Gathers the rows whose first hash repeats, and settles them."""
-
-    hashes: Hashes
-    _first: list[Hashes] = field(default_factory=list)
-    _second: list[Hashes] = field(default_factory=list)
-    _ordinals: list[Ordinals] = field(default_factory=list)
-
-    def add(self, ids: npt.NDArray[Any], ordinals: Ordinals) -> None:
-        """Take the rows of a chunk; ids and ordinals belong together."""
-        first = hash_ids(ids)
-        suspect = np.isin(first, self.hashes)
-        self._first.append(first[suspect])
-        self._second.append(
-            pd.util.hash_array(ids[suspect], hash_key=_SECOND_KEY, categorize=False)
+    def joined(self, first: Hashes, second: Hashes, ordinals: Ordinals) -> "Faces":
+        """Return the faces of these rows and of some more."""
+        if not len(ordinals):
+            return self
+        order, starts = self._sorted(first, second)
+        heads = np.flatnonzero(starts)
+        alike = order[heads]
+        return Faces(
+            np.concatenate([self.first, first])[alike],
+            np.concatenate([self.second, second])[alike],
+            np.minimum.reduceat(np.concatenate([self.head, ordinals])[order], heads),
+            np.maximum.reduceat(np.concatenate([self.tail, ordinals])[order], heads),
         )
-        self._ordinals.append(ordinals[suspect])
 
-    def settle(self, policy: OnDuplicate) -> Refused:
-        """Return the rows that the policy does not let through."""
-        if policy is OnDuplicate.IN_ORDER:
-            return NO_REFUSALS
-        ordinals, starts = self._by_face()
-        if not len(ordinals):
-            return NO_REFUSALS
-        return _refuse(ordinals, starts, policy)
+    def places(self, first: Hashes, second: Hashes) -> Ordinals:
+        """Return for each of these rows, all of known faces, where its face stands."""
+        order, starts = self._sorted(first, second)
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.cumsum(starts) - 1
+        return places[len(self.first) :]
 
-    def later(self, chosen: Selection) -> Ordinals:
-        """Return the rows after a chosen row of their face that are not chosen too."""
-        ordinals, starts = self._by_face()
-        if not len(ordinals):
-            return ordinals
-        taken = chosen.at(ordinals).astype(np.int64)
-        seen = np.cumsum(taken) - taken  # chosen ones before each, of any face
-        before_face = seen[np.flatnonzero(starts)][np.cumsum(starts) - 1]
-        return np.sort(ordinals[(seen > before_face) & (taken == 0)])
-
-    def _by_face(self) -> tuple[Ordinals, npt.NDArray[np.bool_]]:
-        """Return the ordinals face by face, and where another face begins."""
-        if not self._ordinals:
-            return np.empty(0, np.int64), np.empty(0, np.bool_)
-        first = np.concatenate(self._first)
-        second = np.concatenate(self._second)
-        ordinals = np.concatenate(self._ordinals)
-        order = np.lexsort((ordinals, second, first))
-        first, second, ordinals = first[order], second[order], ordinals[order]
-        change = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        return ordinals, np.r_[True, change][: len(ordinals)]
+    def _sorted(self, first: Hashes, second: Hashes) -> tuple[Ordinals, Flags]:
+        """Return the order by face of known and new, and where another one begins."""
+        a = np.concatenate([self.first, first])
+        b = np.concatenate([self.second, second])
+        order = np.lexsort((b, a))
+        a, b = a[order], b[order]
+        change = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+        return order, np.r_[True, change][: len(order)]
 
 
-def _refuse(
-    ordinals: Ordinals, starts: npt.NDArray[np.bool_], policy: OnDuplicate
-) -> Refused:
-    group = np.cumsum(starts) - 1
-    heads = np.flatnonzero(starts)
-    tails = np.r_[heads[1:], len(ordinals)] - 1
-    size = (tails - heads + 1)[group]
-    head, tail = ordinals[heads][group], ordinals[tails][group]
+NO_FACES = Faces(
+    np.empty(0, np.uint64),
+    np.empty(0, np.uint64),
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+)
+
+
+def refuse(
+    ordinals: Ordinals, head: Ordinals, tail: Ordinals, policy: OnDuplicate
+) -> tuple[Ordinals, Ordinals]:
+    """
+    Return the rows that the policy does not let through, and because of which other.
+
+    Args:
+        head, tail: for each row the first and the last one of its face.
+    """
     if policy is OnDuplicate.FIRST:
         out, because = ordinals != head, head
     elif policy is OnDuplicate.LAST:
         out, because = ordinals != tail, tail
     else:
-        out, because = size > 1, np.where(ordinals == head, tail, head)
-    chosen, reason = ordinals[out], because[out]
-    by_row = np.argsort(chosen)
-    return Refused(chosen[by_row], reason[by_row])
+        out, because = head != tail, np.where(ordinals == head, tail, head)
+    return ordinals[out], because[out]

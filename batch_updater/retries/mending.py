@@ -118,7 +118,7 @@ def mend(
     later = Selection.none(len(chosen))
     if policy is OnDuplicate.IN_ORDER:
         intake, types = original.intake, original.types
-        later = later_rows(intake, types, survey(intake, types, policy), chosen)
+        later = later_rows(intake, survey(intake, types, policy), chosen)
     target = into / MENDED
     try:
         _weave(original, edited, places, chosen | later, target, values=values)

@@ -203,6 +203,7 @@ BAD_TEXTS = {
     "share-quota": "maybe",
     "concurrency": "4097",
     "adaptive": "sometimes",
+    "check-ahead": "some",
     "max-attempts": "0",
     "max-elapsed": "0",
     "timeout": "soon",

@@ -5,8 +5,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from random import Random
 
-import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,14 +13,7 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pool import open_pool
 from batch_updater.errors import TooManyErrors
-from batch_updater.mapping.duplicates import (
-    Suspects,
-    hash_ids,
-    is_among,
-    repeated,
-)
-from batch_updater.models import FaceUpdate, OnDuplicate, Outcome, Result, Task
-from batch_updater.selection import Selection
+from batch_updater.models import FaceUpdate, Outcome, Result, Task
 
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FACES = 4
@@ -33,7 +24,7 @@ class Line:
 
     def __init__(self, gate: Gate, chance: Random, workers: int) -> None:
         self.applied: dict[str, list[int]] = defaultdict(list)
-        self.ordered = InOrder(self.send, lambda face_id: face_id != "once")
+        self.ordered = InOrder(self.send, lambda task: task.update.face_id != "once")
         self._gate, self._chance, self._workers = gate, chance, workers
         self._busy: set[str] = set()
 
@@ -125,43 +116,3 @@ def test_what_has_an_outcome_is_the_beginning_of_a_face(
         assert final[result.face_id] == rows[: len(final[result.face_id])]
     for applied in line.applied.values():
         assert applied == sorted(applied)
-
-
-@MANY
-@given(
-    ids=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=40),
-    data=st.data(),
-)
-def test_later_rows_of_chosen_faces(ids: list[str], data: st.DataObject) -> None:
-    """What goes along is every row after a chosen one of its face, and nothing else."""
-    flags = st.lists(st.booleans(), min_size=len(ids), max_size=len(ids))
-    chosen = data.draw(flags)
-    array = np.array(ids, dtype=object)
-    suspects = Suspects(repeated([hash_ids(array)]))
-    half = len(ids) // 2
-    suspects.add(array[:half], np.arange(half))
-    suspects.add(array[half:], np.arange(half, len(ids)))
-    expected = [
-        i
-        for i, face_id in enumerate(ids)
-        if not chosen[i] and any(chosen[j] and ids[j] == face_id for j in range(i))
-    ]
-    assert suspects.later(Selection.of(chosen)).tolist() == expected
-    assert not len(suspects.settle(OnDuplicate.IN_ORDER).ordinals)
-
-
-@pytest.mark.parametrize("ids", [[], ["a"], ["a", "b", "c", "00123456", "张"]])
-def test_looking_up_repeated_ids(ids: list[str]) -> None:
-    """An id is found in the sorted hashes if it is there, and only then."""
-    hashes = np.unique(hash_ids(np.array(ids, dtype=object)))
-    assert all(is_among(hashes, face_id) for face_id in ids)
-    assert not any(is_among(hashes, face_id) for face_id in ("zz", "", "nan"))
-    assert hashes.nbytes == 8 * len(ids)
-
-
-def test_nothing_is_later_than_nothing() -> None:
-    """Without rows, or without repeated ones, nothing goes along."""
-    suspects = Suspects(np.empty(0, np.uint64))
-    assert not len(suspects.later(Selection.all(3)))
-    suspects.add(np.array(["a", "b"], dtype=object), np.arange(2))
-    assert not len(suspects.later(Selection.all(2)))

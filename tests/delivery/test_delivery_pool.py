@@ -157,7 +157,7 @@ def test_updates_of_one_face_keep_their_order(
     async def story() -> tuple[list[Result], Service, bool]:
         gate = Gate()
         service = Service(chance, gate, close_at)  # asserts that one is in flight
-        ordered = InOrder(service.send, lambda face_id: True)
+        ordered = InOrder(service.send, lambda task: True)
         results: list[Result] = []
         cut = False
         feed = Feed(aiter(Batches(batches, chance)), gate)
@@ -195,7 +195,7 @@ async def test_a_waiting_update_that_is_cut_off_harms_no_other() -> None:
             return result(task.row_number, Outcome.UNPROCESSED)
         raise AssertionError
 
-    ordered = InOrder(send, lambda face_id: True)
+    ordered = InOrder(send, lambda task: True)
     first = asyncio.create_task(ordered.send(task(1, "f")))
     await started.wait()
     second = asyncio.create_task(ordered.send(task(2, "f")))
@@ -216,7 +216,7 @@ async def test_faces_that_do_not_repeat_pass_untouched() -> None:
         assert not ordered._last
         return result(task.row_number)
 
-    ordered = InOrder(send, lambda face_id: face_id == "again")
+    ordered = InOrder(send, lambda task: task.update.face_id == "again")
     await ordered.send(task(1, "once"))
     assert seen == [1]
 
@@ -229,7 +229,7 @@ async def test_a_face_that_failed_lets_the_next_one_go() -> None:
             raise RuntimeError
         return result(task.row_number)
 
-    ordered = InOrder(send, lambda face_id: True)
+    ordered = InOrder(send, lambda task: True)
     with pytest.raises(RuntimeError):
         await ordered.send(task(1, "f"))
     assert (await ordered.send(task(2, "f"))).row_number == 2
