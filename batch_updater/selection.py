@@ -53,6 +53,15 @@ class Selection:
             selection.fill(first, last + 1)
         return selection
 
+    @classmethod
+    def unpacked(cls, total: int, data: bytes) -> "Selection":
+        """Return the selection of so many rows that packed wrote."""
+        return cls(total, np.frombuffer(data, dtype=np.uint8).copy())
+
+    def packed(self) -> bytes:
+        """Return the bits, eight rows a byte."""
+        return self._bits.tobytes()
+
     def __len__(self) -> int:
         return self._total
 
