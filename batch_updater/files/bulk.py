@@ -22,7 +22,7 @@ import pyarrow.json as pj
 
 from batch_updater.files.batch import SCHEMA, Batch, Whole
 from batch_updater.files.replay import Record, damage, open_journal, parse_line
-from batch_updater.models import ErrorClass, Outcome, RowLayout
+from batch_updater.models import ErrorClass, Outcome, Result, RowLayout
 
 _BLOCK = 1 << 20  # bytes
 _THREADS = 2
@@ -217,29 +217,36 @@ class BulkReader:
             Record(offset, parse_line(line, self._path, n), self._path, n)
             for n, (line, offset) in enumerate(zip(lines, offsets, strict=True), number)
         )
-        for are_results, group in groupby(records, lambda r: r.kind == "result"):
+        read = ((r, r.result() if r.kind == "result" else None) for r in records)
+        for are_results, group in groupby(read, lambda pair: pair[1] is not None):
             if are_results:
-                yield lines_of(list(group), self._columns)
+                yield _lines_of(list(group), self._columns)
             else:
-                yield from group
+                yield from (record for record, _ in group)
 
 
-def lines_of(records: Sequence[Record], columns: Sequence[str] = ALL) -> Lines:
+def _lines_of(
+    read: Sequence[tuple[Record, Result | None]], columns: Sequence[str]
+) -> Lines:
+    """Return consecutive lines that were read one by one."""
+    first, offsets = read[0][0], np.array([record.offset for record, _ in read])
+    batch = batch_of(read).only(columns)
+    return Lines(batch, first.path, first.number, offsets)
+
+
+def batch_of(read: Sequence[tuple[Record, Result | None]]) -> Batch:
     """
-    Return consecutive lines that were read one by one.
+    Return results that were read one by one.
 
     Raises:
-        RunDirectoryError: one of them holds no result.
+        RunDirectoryError: a value on a line is larger than any that we write.
     """
     try:
-        batch = Batch.of(record.result() for record in records).only(columns)
+        return Batch.of(result for _, result in read if result)
     except (TypeError, ValueError, OverflowError):
-        if len(records) > 1:
-            for record in records:
-                lines_of([record])
-        raise records[0].damage() from None
-    offsets = np.array([record.offset for record in records])
-    return Lines(batch, records[0].path, records[0].number, offsets)
+        for pair in read if len(read) > 1 else ():
+            batch_of([pair])
+        raise read[0][0].damage() from None
 
 
 def line_edges(data: bytes) -> Whole:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from batch_updater.errors import RunDirectoryError
 from batch_updater.files.batch import Batch, Whole
-from batch_updater.files.bulk import BulkReader, line_edges, lines_of
+from batch_updater.files.bulk import BulkReader, batch_of, line_edges
 from batch_updater.files.replay import Record, damage, open_journal, parse_line
+from batch_updater.models import Result
 
 _GAP = 1 << 14  # bytes that are read rather than passed over
 _EXTENT = 1 << 20  # bytes that are read at once
@@ -85,15 +86,16 @@ class LineReader:
     def _carefully(self, lines: Sequence[bytes], offsets: Sequence[int]) -> Batch:
         pairs = list(zip(lines, offsets, strict=True))
         try:
-            records = [self._record(line, offset, _UNKNOWN) for line, offset in pairs]
-            return lines_of(records).batch
+            return batch_of([self._read_one(*pair, _UNKNOWN) for pair in pairs])
         except RunDirectoryError:
             for line, offset in pairs:  # which of them, and where
-                lines_of([self._record(line, offset, self._number(offset))])
+                batch_of([self._read_one(line, offset, self._number(offset))])
             raise
 
-    def _record(self, line: bytes, offset: int, number: int) -> Record:
-        return Record(offset, parse_line(line, self._path, number), self._path, number)
+    def _read_one(self, line: bytes, offset: int, number: int) -> tuple[Record, Result]:
+        facts = parse_line(line, self._path, number)
+        record = Record(offset, facts, self._path, number)
+        return record, record.result()
 
     def _number(self, offset: int) -> int:
         """Return the number of the line at an offset, from 1."""

@@ -29,9 +29,14 @@ class Pages:
     Args:
         blank: what an entry begins as, and its type.
         folder: where the file is made if that is allowed, else where such files go.
+        rows: of a page.
+        held: how many pages are in memory at most.
     """
 
-    def __init__(self, blank: Entries, folder: Path) -> None:
+    def __init__(
+        self, blank: Entries, folder: Path, *, rows: int = _ROWS, held: int = _HELD
+    ) -> None:
+        self._rows, self._most = rows, held
         self._blank = blank
         self._folder = folder
         self._held: OrderedDict[int, Entries] = OrderedDict()
@@ -46,10 +51,10 @@ class Pages:
             The page, which may be changed until the next one comes; the entries that
             the rows have in it; and where those stand among the rows.
         """
-        numbers = rows // _ROWS
+        numbers = rows // self._rows
         for number in np.unique(numbers).tolist():
             which = np.flatnonzero(numbers == number)
-            yield self._page(number), rows[which] - number * _ROWS, which
+            yield self._page(number), rows[which] - number * self._rows, which
 
     def read(self, rows: Whole) -> Entries:
         """Return the entries of rows."""
@@ -68,12 +73,12 @@ class Pages:
         if page is None:
             page = self._load(number)
         self._held[number] = page
-        if len(self._held) > _HELD:
+        if len(self._held) > self._most:
             self._put_away(*self._held.popitem(last=False))
         return page
 
     def _load(self, number: int) -> Entries:
-        page = np.full(_ROWS, self._blank)
+        page = np.full(self._rows, self._blank)
         if self._file and number in self._away:
             view, place = page.view(np.uint8).data, number * page.nbytes
             while view:

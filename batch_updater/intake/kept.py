@@ -48,26 +48,25 @@ class Kept:
         if len(found.refused) > _MOST or not found.ahead:
             return
         pairs = np.array([*found.refused.first(len(found.refused))], dtype=np.int64)
-        data = found.repeated.packed() + pairs.tobytes()
-        head = {
-            "key": self.key,
-            "sha256": sha256(data).hexdigest(),
-            **_told(found, values=self.values),
-        }
-        head["refused"] = len(found.refused)
+        head = {"key": self.key, "refused": len(pairs), **_told(found, self.values)}
+        data = orjson.dumps(head) + b"\n" + found.repeated.packed() + pairs.tobytes()
         with suppress(OSError):
-            replace_file(self.path, orjson.dumps(head) + b"\n" + data)
+            replace_file(self.path, _digest(data) + b"\n" + data)
 
     def load(self) -> Survey | None:
         """Return what was found, or None when that is not known any more."""
         try:
-            line, data = self.path.read_bytes().split(b"\n", 1)
-            head = orjson.loads(line)
-            if (head["key"], head["sha256"]) != (self.key, sha256(data).hexdigest()):
+            digest, line, data = self.path.read_bytes().split(b"\n", 2)
+            if digest != _digest(line + b"\n" + data):
                 return None
-            return _found(head, data)
-        except (OSError, ValueError, KeyError, TypeError):
+            head = orjson.loads(line)
+            return _found(head, data) if head["key"] == self.key else None
+        except (OSError, ValueError):
             return None
+
+
+def _digest(data: bytes) -> bytes:
+    return sha256(data).hexdigest().encode()
 
 
 def kept_in(path: Path, intake: Intake, types: FieldTypes, policy: OnDuplicate) -> Kept:
@@ -90,7 +89,7 @@ def kept_in(path: Path, intake: Intake, types: FieldTypes, policy: OnDuplicate) 
     return Kept(path, key, intake.include_values)
 
 
-def _told(found: Survey, *, values: bool) -> dict[str, Any]:
+def _told(found: Survey, values: bool) -> dict[str, Any]:
     def told(problem: Problem) -> tuple[str, str, str]:
         return problem.rule, problem.column, problem.message if values else ""
 

@@ -175,6 +175,16 @@ def test_the_busiest_second_forgets() -> None:
     assert busiest.most() == 4
 
 
+def test_starts_of_one_moment_are_kept_as_one() -> None:
+    """However many starts bear one stamp, they take the room of one, and count."""
+    busiest = BusiestSecond()
+    for _ in range(5):
+        busiest.add(np.full(60_000, 7))
+    busiest.add(np.array([1_000_006, 1_000_007]))
+    assert len(busiest._moments) == 1
+    assert busiest.most() == 300_001
+
+
 def test_a_tally_counts_rows_attempts_and_throttling() -> None:
     """Unprocessed rows are not finished, and only failed ones count as failed."""
     tally = Tally()
