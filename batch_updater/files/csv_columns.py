@@ -1,6 +1,6 @@
 """Columns as CSV: what csv.writer makes of rows, many rows at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -28,17 +28,26 @@ def write_columns(file: IO[bytes], columns: Sequence[Any]) -> None:
 
 def inert_cells(texts: Any) -> Any:
     """Return texts as cells of CSV that no spreadsheet takes for formulas."""
+    return inert_texts(texts, lambda text: _quoted(inert_cell(text)))
+
+
+def inert_texts(texts: Any, make: Callable[[str], str] = inert_cell) -> Any:
+    """
+    Return texts that no spreadsheet takes for formulas.
+
+    Args:
+        make: what is done with a text that is not plain; each is made once.
+    """
     plain = pc.match_substring_regex(texts, _PLAIN)
     if pc.all(plain, min_count=0).as_py():
         return texts
     odd = texts.filter(pc.invert(plain)).dictionary_encode()
-    cells = [quoted(inert_cell(text)) for text in odd.dictionary.to_pylist()]
-    mended = pa.array(cells, pa.string()).take(odd.indices)
+    made = [make(text) for text in odd.dictionary.to_pylist()]
+    mended = pa.array(made, pa.string()).take(odd.indices)
     return pc.replace_with_mask(texts, pc.invert(plain), mended)
 
 
-def quoted(text: str) -> str:
-    """Return text as csv.writer writes it between others."""
+def _quoted(text: str) -> str:
     if _QUOTED.isdisjoint(text):
         return text
     return '"' + text.replace('"', '""') + '"'

@@ -16,6 +16,7 @@ from batch_updater.files.csv_columns import (
     flags,
     fractions,
     inert_cells,
+    inert_texts,
     numbers,
     stamps,
     write_columns,
@@ -28,7 +29,6 @@ from batch_updater.files.tables import (
     open_text,
     taken_back,
 )
-from batch_updater.inert import inert_cell
 from batch_updater.models import Outcome
 
 RESULT_COLUMNS = (
@@ -135,10 +135,6 @@ def _cells(column: Any) -> Any:
     return fractions(column) if pa.types.is_floating(column.type) else numbers(column)
 
 
-def _inert(values: Sequence[Any]) -> list[Any]:
-    return [inert_cell(v) if isinstance(v, str) else v for v in values]
-
-
 class Views:
     """
     Writes every view of a run in one pass over its rows, in input order.
@@ -184,7 +180,7 @@ class Views:
                 self.begin(view)
                 facts = _facts_of(view, batch.take(places))
                 for cells, why in zip(own(places.tolist()), facts, strict=True):
-                    self._writers[view].writerow([*cells, *_inert(why)])
+                    self._writers[view].writerow([*cells, *why])
 
     def begin(self, view: str) -> None:
         """Open a view and write its header, unless that is done."""
@@ -212,17 +208,16 @@ def _facts_of(view: str, batch: Batch) -> Iterable[tuple[Any, ...]]:
     if view == "unprocessed":
         return [()] * len(batch)
     if view == "invalid":
-        names = ("rule", "column", "error_msg")
-        return zip(*(batch.texts(name).to_pylist() for name in names), strict=True)
-    return zip(
-        batch.texts("error_code").to_pylist(),
-        batch.texts("error_msg").to_pylist(),
-        batch["http_status"].to_pylist(),
-        batch.texts("request_id").to_pylist(),
-        batch.attempts().counts.tolist(),
-        batch.texts("error_class").to_pylist(),
-        strict=True,
+        return zip(*_texts(batch, "rule", "column", "error_msg"), strict=True)
+    code, message, request, kind = _texts(
+        batch, "error_code", "error_msg", "request_id", "error_class"
     )
+    statuses, attempts = batch["http_status"].to_pylist(), batch.attempts().counts
+    return zip(code, message, statuses, request, attempts.tolist(), kind, strict=True)
+
+
+def _texts(batch: Batch, *names: str) -> Iterator[list[str]]:
+    return (inert_texts(batch.texts(name)).to_pylist() for name in names)
 
 
 def own_columns(header: Sequence[str]) -> tuple[str, ...]:

@@ -25,11 +25,18 @@ def own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
 
 def own_texts(frame: pd.DataFrame, positions: list[int]) -> list[list[str]]:
     """Return rows of a frame as CSV carries them."""
-    chosen = frame.iloc[positions].reset_index(drop=True)
-    columns = [
-        [as_text(cell) for cell in own_cells(chosen[name])] for name in chosen.columns
-    ]
+    columns = [_texts(frame[name], positions) for name in frame.columns]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _texts(series: "pd.Series[Any]", positions: list[int]) -> list[str]:
+    if isinstance(series.dtype, pd.ArrowDtype) and pa.types.is_string(
+        series.dtype.pyarrow_dtype
+    ):
+        texts: list[str] = pa.array(series).take(positions).fill_null("").to_pylist()
+        return texts
+    chosen = series.iloc[positions].reset_index(drop=True)
+    return [as_text(cell) for cell in own_cells(chosen)]
 
 
 def _object_text(value: Any) -> str:
