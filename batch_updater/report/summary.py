@@ -14,6 +14,10 @@ from batch_updater.report.speed import Speed, Whole
 CONTROL_FILE = "control file"
 """Who asked for a change of the rate that a summary tells."""
 
+OTHER_CODES = "other codes"
+"""Stands for codes beyond the first thousand: a service may make up one a row."""
+
+_MOST_CODES = 1000
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
 
 
@@ -195,8 +199,11 @@ class SummaryBuilder:
         self.worth_retrying |= transient and result.outcome is Outcome.FAILED
         rules = dict.fromkeys(result.rule.split("; ")) if result.rule else ()
         for code in [result.error_code] if result.error_code else rules:
-            self._errors[code, result.outcome] += count
-            self._first.setdefault((code, result.outcome), result)
+            end = (code, result.outcome)
+            if end not in self._errors and len(self._errors) >= _MOST_CODES:
+                end = (OTHER_CODES, result.outcome)
+            self._errors[end] += count
+            self._first.setdefault(end, result)
 
     def errors(self, remedy: Callable[[str, Result], str]) -> Iterator[ErrorCount]:
         """Yield the errors, most frequent first; remedy goes by code and first row."""

@@ -19,6 +19,7 @@ from batch_updater.errors import (
 from batch_updater.models import Attempt, Outcome, Result
 from batch_updater.report.speed import BusiestSecond, Quantiles
 from batch_updater.report.summary import (
+    OTHER_CODES,
     Stop,
     Summary,
     SummaryBuilder,
@@ -256,6 +257,17 @@ def test_errors_are_counted_by_code_and_outcome() -> None:
     assert errors[0].message == "m2"
     assert errors[0].example == "a.csv row 2, face iexEBb6t"
     assert errors[2].remedy == "FRS.0303 when unprocessed"
+
+
+def test_codes_without_end_take_no_memory_without_end() -> None:
+    """A service that makes up a code for each row fills one line, and all count."""
+    builder = SummaryBuilder()
+    for number in range(3000):
+        builder.add_rows(result(Outcome.FAILED, row=number, code=f"X.{number}"), 1)
+    errors = list(builder.errors(lambda code, first: ""))
+    assert errors[0].code == OTHER_CODES
+    assert len(errors) == 1001
+    assert sum(error.count for error in errors) == 3000
 
 
 def test_each_rule_counts_once_a_row() -> None:
