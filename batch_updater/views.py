@@ -51,7 +51,7 @@ from batch_updater.summaries import NOTHING, Told, add_up, summarise
 TOLD = (*NOTED, "attempts")
 """The columns of results that views look at first; all others when they write them."""
 
-_ROWS = 8192  # at once
+_ROWS = 4096  # at once
 
 
 def write_views(

@@ -50,6 +50,7 @@ class BusiestSecond:
     """
 
     _KEEP = 100_000
+    _NEW = 1 << 15
 
     def __init__(self) -> None:
         self._moments = np.empty(0, dtype=np.int64)
@@ -60,11 +61,11 @@ class BusiestSecond:
 
     def add(self, moments: Whole) -> None:
         """Take starts, in microseconds since the epoch."""
-        for first in range(0, len(moments), self._KEEP):
-            part = moments[first : first + self._KEEP]
+        for first in range(0, len(moments), self._NEW):
+            part = moments[first : first + self._NEW]
             self._new.append(part)
             self._waiting += len(part)
-            if self._waiting >= self._KEEP:
+            if self._waiting >= self._NEW:
                 self._settle(keep=self._KEEP)
 
     def most(self) -> int:
@@ -91,14 +92,18 @@ class BusiestSecond:
         self._counts = self._counts[kept:].copy()
 
     def _merge(self) -> None:
-        new, self._new, self._waiting = self._new, [], 0
-        if not new:
+        if not self._new:
             return
-        moments = np.concatenate([self._moments, *new])
-        counts = np.ones(len(moments), dtype=np.int64)
-        counts[: len(self._counts)] = self._counts
-        self._moments, places = np.unique(moments, return_inverse=True)
-        self._counts = np.bincount(places, weights=counts).astype(np.int64)
+        new, counts = np.unique(np.concatenate(self._new), return_counts=True)
+        self._new, self._waiting = [], 0
+        places = np.searchsorted(self._moments, new)
+        known = np.zeros(len(new), dtype=np.bool_)
+        inside = places < len(self._moments)
+        known[inside] = self._moments[places[inside]] == new[inside]
+        self._counts[places[known]] += counts[known]
+        places, new, counts = places[~known], new[~known], counts[~known]
+        self._moments = np.insert(self._moments, places, new)
+        self._counts = np.insert(self._counts, places, counts)
 
 
 @dataclass(slots=True)
