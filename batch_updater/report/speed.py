@@ -24,7 +24,7 @@ class Quantiles:
 
     def add(self, latencies: Whole) -> None:
         """Take latencies."""
-        logarithms = np.log(np.maximum(latencies, self._FLOOR))
+        logarithms = np.log(np.maximum(latencies, self._FLOOR) / _SECOND)
         buckets = np.floor(logarithms / self._STEP).astype(np.int64)
         found, counts = np.unique(buckets, return_counts=True)
         for bucket, count in zip(found.tolist(), counts.tolist(), strict=True):
@@ -36,7 +36,7 @@ class Quantiles:
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
             if seen >= wanted:
-                return math.exp((bucket + 0.5) * self._STEP) / _SECOND
+                return math.exp((bucket + 0.5) * self._STEP)
         return None
 
 
