@@ -27,7 +27,7 @@ _ATTEMPT = pa.struct(
 )
 _KINDS = {
     "row_number": pa.int64(),
-    "http_status": pa.int64(),
+    "http_status": pa.int32(),
     "ambiguous": pa.bool_(),
     "attempts": pa.list_(_ATTEMPT),
 }

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from batch_updater.files.batch import Whole
 
 _ROWS = 1 << 14
-_HELD = 16  # pages; rows end almost in the order of the input, so few are enough
+_HELD = 8  # pages; rows end almost in the order of the input, so few are enough
 
 Entries = npt.NDArray[Any]
 
@@ -100,5 +100,5 @@ class Pages:
 def _open_nameless(folder: Path) -> IO[bytes]:
     try:
         return TemporaryFile(dir=folder)
-    except PermissionError:  # of a run that is somebody else's
+    except OSError:  # of a run that is somebody else's, or read-only
         return TemporaryFile()

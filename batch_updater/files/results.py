@@ -86,7 +86,7 @@ def result_columns(batch: Batch, *, with_payload: bool) -> list[Any]:
         _either(batch.texts("error_code"), batch.texts("rule")),
         batch.texts("error_msg"),
         batch.texts("error_class"),
-        batch["http_status"].cast(pa.int32()),
+        batch["http_status"],
         batch.texts("request_id"),
         pa.array(attempts.counts, pa.int32()),
         pa.array(batch.flags("ambiguous")),

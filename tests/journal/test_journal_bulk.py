@@ -178,6 +178,7 @@ def test_what_arrow_would_take_for_good(tmp_path: Path) -> None:
         good.replace(b'"updated"', b'"updated "'),
         good.replace(b":1,", b":1.0,"),
         good.replace(b":200", b":1" + b"0" * 20),
+        good.replace(b',"attempts"', b',"http_status":5000000000,"attempts"'),
         good.replace(b"1970-01-01T", b"1970-13-01T"),
         b"\xef\xbb\xbf" + good,
         b"\n" + good[:-1] + good,
