@@ -127,13 +127,13 @@ class Selection:
 
     def change(self, rows: Ordinals, chosen: Flags) -> None:
         """Add rows or take them away; the last word about a row counts."""
-        if (np.diff(rows) <= 0).any():
-            _, last = np.unique(rows[::-1], return_index=True)
-            rows, chosen = rows[::-1][last], chosen[::-1][last]
-        self.add(rows[chosen])
-        away = rows[~chosen]
-        bits = ~(1 << (away & 7)).astype(np.uint8)
-        np.bitwise_and.at(self._bits, away >> 3, bits)
+        blocks = rows // _BLOCK
+        for block in np.unique(blocks).tolist():
+            which = blocks == block
+            part = self._bits[block * _BLOCK >> 3 : (block + 1) * _BLOCK >> 3]
+            flags = np.unpackbits(part, bitorder="little")
+            flags[rows[which] - block * _BLOCK] = chosen[which]
+            part[:] = np.packbits(flags, bitorder="little")
 
     def at(self, rows: Ordinals) -> Flags:
         """Return for each of these rows whether it is chosen."""
