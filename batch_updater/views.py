@@ -256,7 +256,8 @@ def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) 
     try:
         with open_invalid(path, found.header) as views:
             for rows, checked in examine(intake, types, found):
-                _write_refused(rows, checked, found, views)
+                if checked.problems:
+                    _write_refused(rows, checked, found, views)
     except OSError as error:
         raise RunDirectoryError(f"cannot write {path}: {error.strerror}") from None
 

@@ -33,10 +33,11 @@ def _texts(series: "pd.Series[Any]", positions: list[int]) -> list[str]:
     if isinstance(series.dtype, pd.ArrowDtype) and pa.types.is_string(
         series.dtype.pyarrow_dtype
     ):
-        texts: list[str] = pa.array(series).take(positions).fill_null("").to_pylist()
+        chosen = pa.array(series).take(pa.array(positions, pa.int64()))
+        texts: list[str] = chosen.fill_null("").to_pylist()
         return texts
-    chosen = series.iloc[positions].reset_index(drop=True)
-    return [as_text(cell) for cell in own_cells(chosen)]
+    some = series.iloc[positions].reset_index(drop=True)
+    return [as_text(cell) for cell in own_cells(some)]
 
 
 def _object_text(value: Any) -> str:
