@@ -69,16 +69,29 @@ class Origin:
         return rows if self.rows is None else np.flatnonzero(np.isin(self.rows, rows))
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    Which rows a member sends.
+
+    Args:
+        selected: those that it is about.
+        later: those that go along for the sake of order.
+    """
+
+    selected: Selection
+    later: Selection
+
+
 class Account:
     """
     What one member says of its rows, by its own positions.
 
     Args:
-        selected: rows that it is about.
-        later: rows that go along for the sake of order.
+        folder: where what is known of them lies, as Pages has it.
     """
 
-    def __init__(self, layout: RowLayout, folder: Path, asked: "Asked") -> None:
+    def __init__(self, layout: RowLayout, folder: Path, asked: Asked) -> None:
         self.total = layout.total
         self._layout = layout
         self._asked = asked
@@ -131,20 +144,6 @@ class Account:
     def close(self) -> None:
         """Let go of the file."""
         self._entries.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """
-    Which rows a member sends.
-
-    Args:
-        selected: those that it is about.
-        later: those that go along for the sake of order.
-    """
-
-    selected: Selection
-    later: Selection
 
 
 class Fold:

@@ -118,9 +118,3 @@ def damage(path: Path, number: int) -> RunDirectoryError:
         f"lines before it (head -n {number - 1} COPY > {name}), and resume: rows "
         "after it are sent again.",
     )
-
-
-def result_at(file: IO[bytes], offset: int) -> Result:
-    """Return the result on the line that starts at an offset, in bytes."""
-    file.seek(offset)
-    return decode_result(orjson.loads(file.readline()))
