@@ -15,13 +15,14 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.reader import Reader
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
+from batch_updater.ending import conclude, views_later
 from batch_updater.errors import TooManyErrors
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, conclude, views_later
+from batch_updater.pipeline import Job
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Summary, Tally

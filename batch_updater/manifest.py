@@ -6,14 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from batch_updater.config.mapping_file import column_mapping
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import InputError, RunDirectoryError
+from batch_updater.files.bulk import Lines, read_bulk
 from batch_updater.files.formats import Compression
 from batch_updater.files.inputs import STDIN, Input, InputFormat, fingerprint
-from batch_updater.files.journal import replay
 from batch_updater.files.lock import locked
+from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
@@ -330,10 +334,11 @@ def rows_with(
     directory: RunDirectory, layout: RowLayout, outcomes: frozenset[Outcome]
 ) -> Selection:
     """Return the rows whose last outcome is one of these."""
-    rows = Selection.none(layout.total)
-    for record in replay(directory.journal):
-        if record.kind == "result":
-            rows[record.ordinal(layout)] = record.result().outcome in outcomes
+    rows, wanted = Selection.none(layout.total), pa.array([*outcomes], pa.string())
+    for lines in read_bulk(directory.journal, ("source", "row_number", "outcome")):
+        if isinstance(lines, Lines):
+            found = pc.is_in(lines.batch["outcome"], wanted)
+            rows.change(lines.ordinals(layout), found.to_numpy(zero_copy_only=False))
     return rows
 
 

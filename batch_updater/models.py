@@ -239,6 +239,10 @@ class RowLayout:
             raise KeyError(row_number)
         return self._starts[source] + row_number - 1
 
+    def start(self, source: str) -> int:
+        """Return the position of a source's first row; 0 if the source is unknown."""
+        return self._starts.get(source, 0)
+
     def locate(self, ordinal: int) -> tuple[str, int]:
         """Return (source, row number) of a position among all rows."""
         sources = [name for name, count in self.rows.items() if count]

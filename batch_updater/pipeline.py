@@ -22,20 +22,21 @@ from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send, open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
+from batch_updater.ending import conclude, views_later
 from batch_updater.errors import (
     InputError,
     RunDirectoryError,
     RunStopped,
-    ViewsFailed,
 )
 from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.items import make_items
+from batch_updater.intake.kept import kept_in, look
 from batch_updater.intake.rows import Intake
-from batch_updater.intake.survey import Survey, later_rows, survey
+from batch_updater.intake.survey import Survey, later_rows
 from batch_updater.intake.unchecked import count_only, refuse_to_skip
-from batch_updater.manifest import Manifest, ended, make_intake
+from batch_updater.manifest import Manifest, make_intake
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import OnDuplicate, OnInvalid, Purpose, Task
 from batch_updater.outlet import Outlet, open_outlet
@@ -46,7 +47,6 @@ from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.selection import Selection
-from batch_updater.snapshots import write_all
 from batch_updater.upkeep import (
     rate_followed,
     shown,
@@ -56,7 +56,6 @@ from batch_updater.upkeep import (
     upkeep,
 )
 from batch_updater.version import __version__
-from batch_updater.views import naming_trouble, results_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,47 +171,13 @@ async def execute(
                     selection=selection,
                     retry=retry,
                 )
+            if not job.resumed:
+                _keep_findings(ready, run.directory)
             notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
             say_the_end(stop, notices, values=settings.include_values)
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)
-
-
-def views_later(directory: RunDirectory) -> str:
-    """Return the hint for a run whose views were not made."""
-    return f"All is recorded; this makes the views: {results_command(directory)}"
-
-
-def conclude(
-    directory: RunDirectory, manifest: Manifest, settings: Settings, stop: Stop | None
-) -> Summary:
-    """
-    Make the views of a run that has ended, and note its end in run.json.
-
-    Raises:
-        ViewsFailed: they cannot be written; the journal is whole.
-    """
-    try:
-        with naming_trouble(directory, ViewsFailed):
-            summary = write_all(directory, manifest, settings, stop)
-            totals = {"read": summary.read, **summary.outcomes}
-            ended(manifest, early=stop is not None).save(directory, totals)
-    except ViewsFailed as error:
-        raise _with_stop(error, stop) from error.__cause__
-    except InputError as error:  # as such it would say that nothing was sent
-        raise ViewsFailed(
-            f"the input changed while the views were made: {error.message}",
-            hint="Put the file back as it was, then: " + results_command(directory),
-        ) from error
-    return summary
-
-
-def _with_stop(failure: ViewsFailed, stop: Stop | None) -> ViewsFailed:
-    if stop is None:
-        return failure
-    said = f"{stop.message}; then {failure.message}"
-    return ViewsFailed(said, hint=stop.hint or failure.hint)
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
@@ -224,7 +189,7 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     async with time_window(outlet.signals, settings, checking=True):
         # The thread only looks: closing the gate is for the loop alone.
         found = await asyncio.to_thread(
-            _look_ahead, settings, intake, types, lambda: bool(gate.reason)
+            _look_ahead, job, intake, types, lambda: bool(gate.reason)
         )
     if gate.reason:
         raise gate.reason
@@ -234,11 +199,18 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
 
 
 def _look_ahead(
-    settings: Settings, intake: Intake, types: FieldTypes, stopped: Callable[[], bool]
+    job: Job, intake: Intake, types: FieldTypes, stopped: Callable[[], bool]
 ) -> Survey:
-    if not settings.check_ahead:
+    if not job.settings.check_ahead:
         return count_only(intake)
-    return survey(intake, types, settings.on_duplicate, stopped)
+    policy, run = job.settings.on_duplicate, job.resumed
+    kept = kept_in(run.directory.survey, intake, types, policy) if run else None
+    return look(kept, intake, types, policy, stopped)
+
+
+def _keep_findings(ready: Ready, directory: RunDirectory) -> None:
+    policy = ready.job.settings.on_duplicate
+    kept_in(directory.survey, ready.intake, ready.types, policy).save(ready.found)
 
 
 def _with_later_rows(ready: Ready, notices: Notices) -> Ready:

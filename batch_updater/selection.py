@@ -53,6 +53,15 @@ class Selection:
             selection.fill(first, last + 1)
         return selection
 
+    @classmethod
+    def unpacked(cls, total: int, data: bytes) -> "Selection":
+        """Return the selection of so many rows that packed wrote."""
+        return cls(total, np.frombuffer(data, dtype=np.uint8).copy())
+
+    def packed(self) -> bytes:
+        """Return the bits, eight rows a byte."""
+        return self._bits.tobytes()
+
     def __len__(self) -> int:
         return self._total
 
@@ -115,6 +124,16 @@ class Selection:
     def add(self, rows: Ordinals) -> None:
         """Add rows, in any order."""
         np.bitwise_or.at(self._bits, rows >> 3, (1 << (rows & 7)).astype(np.uint8))
+
+    def change(self, rows: Ordinals, chosen: Flags) -> None:
+        """Add rows or take them away; the last word about a row counts."""
+        blocks = rows // _BLOCK
+        for block in np.unique(blocks).tolist():
+            which = blocks == block
+            part = self._bits[block * _BLOCK >> 3 : (block + 1) * _BLOCK >> 3]
+            flags = np.unpackbits(part, bitorder="little")
+            flags[rows[which] - block * _BLOCK] = chosen[which]
+            part[:] = np.packbits(flags, bitorder="little")
 
     def at(self, rows: Ordinals) -> Flags:
         """Return for each of these rows whether it is chosen."""

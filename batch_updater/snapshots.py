@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.reader import PAGES
 from batch_updater.errors import RunDirectoryError
 from batch_updater.families.reunion import tell_family
-from batch_updater.files.journal import Record, replay
-from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.outcome_index import indexed
+from batch_updater.files.replay import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.snapshot import open_snapshot
 from batch_updater.frs.protocol import LIST_WINDOW, Face, read_faces
@@ -21,6 +23,8 @@ from batch_updater.models import Outcome, Purpose, Result
 from batch_updater.report.summary import Stop, Summary
 from batch_updater.summaries import Told, export_again, write_listing
 from batch_updater.views import write_views
+
+_ROWS = 1024  # at once; a result holds whole faces
 
 
 def write_all(
@@ -74,18 +78,14 @@ def _write(settings: Settings, faces: Iterator[Face], manifest: Manifest) -> _Wr
 
 
 def _asked_faces(directory: RunDirectory, manifest: Manifest) -> Iterator[Face]:
-    """Yield the faces asked for by id, in the order of the ids; 8 bytes a row."""
-    index = OutcomeIndex(directory.journal, manifest.layout)
-    try:
-        for record in replay(directory.journal):
-            if record.kind == "result":
-                index.note(record)
-        for ordinal in range(manifest.layout.total):
-            result = index.result(ordinal)
-            if result and result.outcome is Outcome.EXPORTED:
-                yield from faces_of(result, directory)
-    finally:
-        index.close()
+    """Yield the faces asked for by id, in the order of the ids."""
+    with indexed(directory.journal, manifest.layout) as index:
+        total = manifest.layout.total
+        for first in range(0, total, _ROWS):
+            rows = np.arange(first, min(first + _ROWS, total))
+            for result in index.results(rows)[1]:
+                if result.outcome is Outcome.EXPORTED:
+                    yield from faces_of(result, directory)
 
 
 def faces_of(result: Result, directory: RunDirectory) -> list[Face]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
-from batch_updater.files.journal import Record, replay
+from batch_updater.files.bulk import Lines, read_bulk
+from batch_updater.files.replay import Record
 from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.search import notes
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
@@ -144,14 +146,15 @@ def _next_command(
     return shlex.join(["batch-updater", *words]) if words else ""
 
 
-def add_up(record: Record, builder: SummaryBuilder) -> None:
-    """Take what a line of the journal adds to a summary, but for rows' outcomes."""
-    if record.kind == "session":
+def add_up(told: Record | Lines, builder: SummaryBuilder) -> None:
+    """Take what lines of the journal add to a summary, but for rows' outcomes."""
+    if isinstance(told, Lines):
+        attempts = told.batch.attempts()
+        builder.add_attempts(attempts.started, attempts.latency, attempts.statuses)
+    elif told.kind == "session":
         builder.new_session()
-    elif record.kind == "result":
-        builder.add_attempts(record.result())
-    elif record.kind == "rate":
-        builder.note_rate(record.facts)
+    elif told.kind == "rate":
+        builder.note_rate(told.facts)
 
 
 def write_listing(
@@ -169,8 +172,8 @@ def write_listing(
         listed: how many different faces its pages hold.
     """
     builder = SummaryBuilder()
-    for record in replay(directory.journal):
-        add_up(record, builder)
+    for lines in read_bulk(directory.journal):
+        add_up(lines, builder)
     outcomes = builder.tally.outcomes
     outcomes[Outcome.EXPORTED] = listed
     outcomes[Outcome.UNPROCESSED] = max(0, manifest.face_number - listed)
@@ -191,7 +194,7 @@ def read_stop(directory: RunDirectory) -> Stop | None:
         exit_code=RunStopped.exit_code,
     )
     stop: Stop | None = killed
-    for record in replay(directory.journal):
+    for record in notes(directory.journal):
         if record.kind == "session":
             stop = killed
         elif record.kind == "end":

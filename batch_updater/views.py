@@ -1,13 +1,14 @@
 """The views of a run, made again from its journal: one truth, many files."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from batch_updater.config.settings import Settings
 from batch_updater.errors import (
@@ -16,17 +17,20 @@ from batch_updater.errors import (
     RunDirectoryError,
     UsageError,
 )
-from batch_updater.files.journal import replay
-from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.batch import Batch, Whole
+from batch_updater.files.bulk import Lines, read_bulk
+from batch_updater.files.outcome_index import NOTED, OutcomeIndex
 from batch_updater.files.results import (
     VIEWS_OF_INPUT,
     Views,
+    aligned,
     open_invalid,
     open_views,
     own_columns,
 )
 from batch_updater.files.run_dir import RunDirectory, temporary_name
-from batch_updater.intake.cells import own_cells
+from batch_updater.files.search import search
+from batch_updater.intake.cells import own_texts
 from batch_updater.intake.items import examine
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey
@@ -36,13 +40,18 @@ from batch_updater.manifest import (
     make_intake,
     read_selection,
 )
-from batch_updater.mapping.checks import Checked
+from batch_updater.mapping.checks import Checked, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import refuse
 from batch_updater.models import Outcome, Result, RowLayout
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder
-from batch_updater.selection import Selection
+from batch_updater.selection import Flags, Selection
 from batch_updater.summaries import NOTHING, Told, add_up, summarise
+
+TOLD = (*NOTED, "attempts")
+"""The columns of results that views look at first; all others when they write them."""
+
+_ROWS = 4096  # at once
 
 
 def write_views(
@@ -65,7 +74,10 @@ def write_views(
     layout = manifest.layout
     builder, index = SummaryBuilder(), OutcomeIndex(directory.journal, layout)
     try:
-        _take_journal(directory, builder, index)
+        for lines in read_bulk(directory.journal, TOLD):
+            add_up(lines, builder)
+            if isinstance(lines, Lines):
+                index.note(lines)
         known = Known(index, read_selection(directory, manifest))
         note = write_rows(directory, manifest, settings, known, builder)
     finally:
@@ -77,8 +89,8 @@ def write_views(
 class Outcomes(Protocol):
     """Knows the last result of each row."""
 
-    def result(self, ordinal: int) -> Result | None:
-        """Return the last result of a row, or None when it has none."""
+    def results(self, rows: Whole) -> tuple[Flags, Batch]:
+        """Return which rows have a result, and the last ones of those, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,8 @@ def write_rows(
         parquet=settings.results_format == "parquet",
         values=settings.include_values,
     ) as views:
-        writer = _RowWriter(known, manifest.header, settings, builder, views)
+        own = own_columns(manifest.header)
+        writer = _RowWriter(known, own, settings, builder, views)
         if note:
             writer.write_without_input(manifest.layout)
         else:
@@ -160,58 +173,75 @@ def naming_trouble(
         ) from error
 
 
-def _take_journal(
-    directory: RunDirectory, builder: SummaryBuilder, index: OutcomeIndex
-) -> None:
-    for record in replay(directory.journal):
-        add_up(record, builder)
-        if record.kind == "result":
-            index.note(record)
-
-
 @dataclass(frozen=True, slots=True)
 class _RowWriter:
-    """Finds each row's outcome, counts it, and hands it to the views."""
+    """Finds the rows' outcomes, counts them, and hands them to the views."""
 
     known: Known
-    header: tuple[str, ...]
+    own: tuple[str, ...]
     settings: Settings
     builder: SummaryBuilder
     views: Views
 
     def write(self, rows: Rows) -> None:
+        wanted = np.flatnonzero(self.known.rows.within(rows.start, rows.stop))
+        for first in range(0, len(wanted), _ROWS):
+            self._write(rows, wanted[first : first + _ROWS])
+
+    def _write(self, rows: Rows, wanted: Whole) -> None:
         chunk = rows.chunk
-        columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
-        wanted = np.flatnonzero(self.known.rows.within(rows.start, rows.stop)).tolist()
-        for position in wanted:
-            face_id = str(columns[rows.columns.face_id][position] or "")
-            row_number = chunk.first_row + position
-            result = self.known.outcomes.result(rows.start + position)
-            result = result or self._unprocessed(chunk.source, row_number, face_id)
-            self.builder.add_row(result)
-            mended = self.known.mended.get(rows.start + position)
-            if mended is not None:
-                self.views.write(result, own_columns(self.header), mended)
-                continue
-            own = [column[position] for column in columns]
-            self.views.write(result, chunk.header, own)
+
+        def ids(places: list[int]) -> list[str]:
+            face_ids = chunk.frame[[rows.columns.face_id]]
+            return [text for (text,) in own_texts(face_ids, wanted[places].tolist())]
+
+        def own(places: list[int]) -> Iterator[Sequence[str]]:
+            texts = own_texts(chunk.frame, wanted[places].tolist())
+            cells = aligned(self.own, chunk.header, texts)
+            for place, row in zip(places, cells, strict=True):
+                yield self.known.mended.get(rows.start + int(wanted[place]), row)
+
+        numbers = chunk.first_row + wanted
+        batch = self._results(rows.start + wanted, chunk.source, numbers, ids)
+        self.views.write(batch, own)
 
     def write_without_input(self, layout: RowLayout) -> None:
-        for ordinal in self.known.rows:
-            source, row_number = layout.locate(ordinal)
-            result = self.known.outcomes.result(ordinal)
-            result = result or self._unprocessed(source, row_number, "")
-            self.builder.add_row(result)
-            self.views.write(result, (), ())
+        for source, count in layout.rows.items():
+            start = layout.start(source)
+            for first in range(start, start + count, _ROWS):
+                stop = min(first + _ROWS, start + count)
+                rows = first + np.flatnonzero(self.known.rows.within(first, stop))
+                batch = self._results(rows, source, rows - start + 1, _no_ids)
+                self.views.write(batch, None)
 
-    def _unprocessed(self, source: str, row_number: int, face_id: str) -> Result:
-        return Result(
-            source=source,
-            row_number=row_number,
-            face_set_name=self.settings.face_set or "",
-            face_id=face_id,
-            outcome=Outcome.UNPROCESSED,
+    def _results(
+        self,
+        rows: Whole,
+        source: str,
+        numbers: Whole,
+        ids: Callable[[list[int]], list[str]],
+    ) -> Batch:
+        """Return the results of rows; those without one are unprocessed."""
+        known, found = self.known.outcomes.results(rows)
+        if not known.all():
+            without = np.flatnonzero(~known).tolist()
+            found = found.spread(known).filled(
+                known,
+                face_set_name=[self.settings.face_set or ""] * len(without),
+                face_id=ids(without),
+                outcome=[Outcome.UNPROCESSED] * len(without),
+            )
+        batch = found.replaced(
+            source=pa.array([source]).take(pa.array(np.zeros(len(rows), np.int8))),
+            row_number=pa.array(numbers),
         )
+        for first, count in batch.alike():
+            self.builder.add_rows(first, count)
+        return batch
+
+
+def _no_ids(places: list[int]) -> list[str]:
+    return [""] * len(places)
 
 
 def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) -> None:
@@ -226,7 +256,8 @@ def write_invalid(path: Path, intake: Intake, types: FieldTypes, found: Survey) 
     try:
         with open_invalid(path, found.header) as views:
             for rows, checked in examine(intake, types, found):
-                _write_refused(rows, checked, views)
+                if checked.problems:
+                    _write_refused(rows, checked, found, views)
     except OSError as error:
         raise RunDirectoryError(f"cannot write {path}: {error.strerror}") from None
 
@@ -243,26 +274,24 @@ def _refuse_target(path: Path, intake: Intake) -> None:
         raise RunDirectoryError(f"cannot write {path}: it is not a regular file")
 
 
-def _write_refused(rows: Rows, checked: Checked, views: Views) -> None:
+def _write_refused(rows: Rows, checked: Checked, found: Survey, views: Views) -> None:
     chunk = rows.chunk
-    columns = [own_cells(chunk.frame[i]) for i in range(len(chunk.header))]
-    for position, problems in sorted(checked.problems.items()):
-        face_id = columns[rows.columns.face_id][position]
-        row_number = chunk.first_row + position
-        result = refuse(problems, face_id, "", chunk.source, row_number)
-        views.write(result, chunk.header, [column[position] for column in columns])
+    places = sorted(checked.problems)
+    ids = cells(chunk.frame[rows.columns.face_id])
+    refused = Batch.of(
+        refuse(checked.problems[n], ids[n], "", chunk.source, chunk.first_row + n)
+        for n in places
+    )
+    own = own_texts(chunk.frame, places)
+    header = own_columns(found.header)
+    views.write(refused, lambda _: aligned(header, chunk.header, own))
 
 
 def find_results(
     directory: RunDirectory, *, row_number: int | None, face_id: str | None
 ) -> Iterator[Result]:
     """Yield every recorded result of a row number or a face, oldest first."""
-    for record in replay(directory.journal):
-        if record.kind != "result":
-            continue
-        facts = record.facts
-        if row_number is not None and facts["row_number"] != row_number:
-            continue
-        if face_id is not None and facts.get("face_id") != face_id:
-            continue
-        yield record.result()
+    row_numbers = None if row_number is None else {row_number}
+    for record in search(directory.journal, row_numbers, face_id):
+        if record.kind == "result":
+            yield record.result()

@@ -15,6 +15,7 @@ from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.options import BY_NAME, OutputMode
 from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.manifest import (
@@ -24,7 +25,7 @@ from batch_updater.manifest import (
     pending_rows,
 )
 from batch_updater.models import Purpose
-from batch_updater.pipeline import Job, conclude
+from batch_updater.pipeline import Job
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection

@@ -12,7 +12,7 @@ from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json
 from batch_updater.config.options import OutputMode
 from batch_updater.config.settings import Resolved, resolve
-from batch_updater.errors import UsageError
+from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.families.reunion import still_failed
 from batch_updater.files.lock import locked
 from batch_updater.manifest import make_intake, pending_rows
@@ -30,6 +30,7 @@ from batch_updater.retries.choice import (
 from batch_updater.retries.edited import Edited, read_edited
 from batch_updater.retries.mending import Mended, Original, mend
 from batch_updater.selection import Selection
+from batch_updater.views import naming_trouble
 
 # How the run read its own input; what was mended is a file of its own.
 _OF_THE_INPUT = frozenset({"format", "delimiter", "encoding", "limit"})
@@ -52,7 +53,8 @@ def retry(arguments: argparse.Namespace) -> int:
     with TemporaryDirectory(prefix="batch-updater-") as folder:
         # A run that goes on may fail more.
         with locked(directory.journal, shared=True):
-            failed = failed_rows(directory, manifest.layout, asked)
+            with naming_trouble(directory, RunDirectoryError):
+                failed = failed_rows(directory, manifest.layout, asked)
             if not asked.edited:
                 failed, remark = still_failed(directory, failed)
                 if remark:

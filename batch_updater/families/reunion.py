@@ -10,17 +10,17 @@ import numpy as np
 from batch_updater.config.settings import Settings, resolve
 from batch_updater.errors import InputError, RunDirectoryError
 from batch_updater.families.family import Family, Member, find_family
-from batch_updater.families.folding import Fold, folded, origin_of, time_of
-from batch_updater.files.journal import replay
+from batch_updater.families.folding import Fold, Origin, folded, origin_of, time_of
 from batch_updater.files.private import make_private_folder
 from batch_updater.files.run_dir import RunDirectory
+from batch_updater.files.search import search
 from batch_updater.intake.cells import own_texts
 from batch_updater.manifest import check_unchanged, load_manifest, make_intake
-from batch_updater.models import Outcome, Result
+from batch_updater.models import Outcome, Result, RowLayout
 from batch_updater.report.summary import Summary, SummaryBuilder
 from batch_updater.report.text import count_rows
-from batch_updater.retries.choice import read_noted, root_positions
-from batch_updater.selection import Flags, Selection
+from batch_updater.retries.choice import read_noted
+from batch_updater.selection import Ordinals, Selection
 from batch_updater.summaries import Told, summarise
 from batch_updater.views import Known, write_rows
 
@@ -71,28 +71,27 @@ def _mended_rows(fold: Fold) -> tuple[Mapping[int, Sequence[str]], list[str]]:
         if read_noted(member.directory, member.manifest.layout.total).origin is None:
             continue  # it reads the root's own input
         origin = origin_of(member, fold.family.root)
-        wanted = (shown & (fold.member == number))[origin]
+        last = fold.last_in(number)
         try:
-            cells |= dict(_cells_of(member, wanted, origin.tolist()))
+            cells |= dict(_cells_of(member, shown & last, origin))
         except InputError as error:
             trouble.append(f"{error.message}: its rows stand as they were before")
     return cells, trouble
 
 
 def _cells_of(
-    member: Member, wanted: Flags, origin: Sequence[int]
+    member: Member, wanted: Selection, origin: Origin
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    if not wanted.any():
+    if not wanted.at(origin.at(np.arange(member.manifest.layout.total))).any():
         return
     manifest = member.manifest
     check_unchanged(manifest.inputs)
     settings = resolve({}, {}, recorded=manifest.settings).settings
     for rows in make_intake(settings, manifest.inputs).rows():
-        positions = np.flatnonzero(wanted[rows.start : rows.stop]).tolist()
-        for position, row in zip(
-            positions, own_texts(rows.chunk.frame, positions), strict=True
-        ):
-            yield origin[rows.start + position], row
+        places = origin.at(np.arange(rows.start, rows.stop))
+        positions = np.flatnonzero(wanted.at(places)).tolist()
+        texts = own_texts(rows.chunk.frame, positions)
+        yield from zip(places[positions].tolist(), texts, strict=True)
 
 
 def tell_family(directory: RunDirectory, told: Told) -> Told:
@@ -138,10 +137,12 @@ def still_failed(directory: RunDirectory, failed: Selection) -> tuple[Selection,
         if len(family.members) == 1:
             return failed, ""
         with family.locked(), folded(family) as fold:
-            rows = root_positions(directory, np.arange(len(failed)), len(failed))
-            elsewhere = np.isin(fold.member, _mended_elsewhere(family, directory))
-            done = (fold.rows_with(Outcome.UPDATED) | elsewhere)[rows]
-            left = failed - Selection.of(done)
+            mended = _mended_elsewhere(family, directory)
+            done = fold.rows_with(Outcome.UPDATED) | fold.last_in(*mended)
+            origin = Origin(read_noted(directory, len(failed)).origin)
+            left = failed.copy()
+            for rows in failed.blocks():
+                left.change(rows, ~done.at(origin.at(rows)))
     except (RunDirectoryError, OSError) as error:
         said = f"whether a retry has updated some of these rows is not known: {error}"
         return failed, said
@@ -189,21 +190,33 @@ def _chapters(
     member: Member, root: Member, row_number: int | None, face_id: str | None
 ) -> Iterator[Chapter]:
     origin, layout = origin_of(member, root), member.manifest.layout
+    numbers = None
+    if row_number is not None:
+        meant = _positions(root.manifest.layout, row_number)
+        numbers = {layout.locate(row)[1] for row in origin.back(meant).tolist()}
     began = 0.0
-    for record in replay(member.directory.journal):
+    for record in search(member.directory.journal, numbers, face_id):
         if record.kind == "session":
             began = time_of(record)
         if record.kind != "result":
             continue
-        ordinal = int(origin[record.ordinal(layout)])
+        (ordinal,) = origin.at(np.array([record.ordinal(layout)])).tolist()
         source, number = root.manifest.layout.locate(ordinal)
-        if row_number not in (None, number):
-            continue
-        if face_id is None or record.facts.get("face_id") == face_id:
+        if row_number in (None, number):
             result = record.result()
             at = result.finished_at or began
             of_root = replace(result, source=source, row_number=number)
             yield Chapter(member.name, at, of_root)
+
+
+def _positions(layout: RowLayout, row_number: int) -> Ordinals:
+    """Return the positions of the rows with this number, one in each input."""
+    rows = [
+        layout.ordinal(source, row_number)
+        for source, count in layout.rows.items()
+        if row_number <= count
+    ]
+    return np.array(rows, dtype=np.int64)
 
 
 def family_folder(family: Family, asked: Path | None) -> RunDirectory:

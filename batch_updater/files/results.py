@@ -1,22 +1,35 @@
 """The views of a run for people and for retries: results, failed, invalid, ..."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from batch_updater.files.lines import format_time
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_updater.files.batch import Batch
+from batch_updater.files.csv_columns import (
+    flags,
+    fractions,
+    inert_cells,
+    inert_texts,
+    numbers,
+    stamps,
+    write_columns,
+)
+from batch_updater.files.private import replace_private
 from batch_updater.files.run_dir import temporary_name
 from batch_updater.files.tables import (
     RowWriter,
-    as_text,
     open_parquet,
     open_text,
     taken_back,
 )
-from batch_updater.inert import inert_cell
-from batch_updater.models import Outcome, Result
+from batch_updater.models import Outcome
 
 RESULT_COLUMNS = (
     "source",
@@ -55,50 +68,71 @@ _TYPES = {
 }
 _OURS = frozenset(FAILED_COLUMNS + INVALID_COLUMNS)
 
+Own = Callable[[list[int]], Iterable[Sequence[str]]]
 
-def result_row(result: Result, *, with_payload: bool) -> list[Any]:
-    """Return a result as the columns of results.csv."""
-    row = [
-        result.source,
-        result.row_number,
-        result.face_set_name,
-        result.face_id,
-        str(result.outcome),
-        result.error_code or result.rule,
-        result.error_msg,
-        str(result.error_class or ""),
-        result.http_status,
-        result.request_id,
-        len(result.attempts),
-        result.ambiguous,
-        _milliseconds(result.latency),
-        _time(result.started_at),
-        _time(result.finished_at),
-        result.payload_sha256,
+
+def result_columns(batch: Batch, *, with_payload: bool) -> list[Any]:
+    """Return results as the columns of results.parquet, and of results.csv."""
+    attempts = batch.attempts()
+    tried, last = attempts.counts > 0, attempts.last
+    started = stamps(attempts.started[attempts.first])
+    finished = stamps(attempts.started[last] + attempts.latency[last])
+    columns = [
+        batch["source"],
+        batch["row_number"],
+        batch.texts("face_set_name"),
+        batch.texts("face_id"),
+        batch["outcome"],
+        _either(batch.texts("error_code"), batch.texts("rule")),
+        batch.texts("error_msg"),
+        batch.texts("error_class"),
+        batch["http_status"],
+        batch.texts("request_id"),
+        pa.array(attempts.counts, pa.int32()),
+        pa.array(batch.flags("ambiguous")),
+        _spread(pa.array(attempts.latency[last] / 1000), tried),
+        pc.fill_null(_spread(started, tried), ""),
+        pc.fill_null(_spread(finished, tried), ""),
+        batch.texts("payload_sha256"),
     ]
-    return [*row, result.payload] if with_payload else row
+    return [*columns, batch.texts("payload")] if with_payload else columns
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
+def _either(texts: Any, others: Any) -> Any:
+    return pc.if_else(pc.equal(texts, ""), others, texts)
 
 
-def _time(seconds: float | None) -> str:
-    return "" if seconds is None else format_time(seconds)
+def _spread(values: Any, where: npt.NDArray[np.bool_]) -> Any:
+    """Return values at their places, and nulls between them."""
+    if where.all():
+        return values
+    return values.take(pa.array(np.cumsum(where) - 1, mask=~where))
 
 
-class _InertRows:
-    """Writes cells that no spreadsheet takes for formulas; numbers stay as they are."""
+class ResultsWriter(Protocol):
+    """Where the lines of results go."""
 
-    def __init__(self, rows: RowWriter) -> None:
-        self._rows = rows
-
-    def writerow(self, row: Sequence[Any], /) -> None:
-        self._rows.writerow(_inert(row))
+    def write(self, columns: Sequence[Any], /) -> object:
+        """Write lines: their columns, as result_columns returns them."""
 
 
-def _inert(row: Sequence[Any]) -> list[Any]:
-    return [inert_cell(cell) if isinstance(cell, str) else cell for cell in row]
+class _CsvResults:
+    """Writes results of which no cell is a formula; numbers stay as they are."""
+
+    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
+        self._file = file
+        file.write(",".join(names).encode() + b"\r\n")
+
+    def write(self, columns: Sequence[Any], /) -> None:
+        write_columns(self._file, [_cells(column) for column in columns])
+
+
+def _cells(column: Any) -> Any:
+    if pa.types.is_string(column.type):
+        return inert_cells(column)
+    if pa.types.is_boolean(column.type):
+        return flags(column)
+    return fractions(column) if pa.types.is_floating(column.type) else numbers(column)
 
 
 class Views:
@@ -116,7 +150,7 @@ class Views:
 
     def __init__(
         self,
-        results: RowWriter,
+        results: ResultsWriter,
         open_view: "OpenView",
         columns: Sequence[str],
         *,
@@ -127,28 +161,26 @@ class Views:
         self._values = values
         self._own = own_columns(columns)
         self._writers: dict[str, RowWriter] = {}
-        self._header: tuple[str, ...] = ()
-        self._positions: list[int | None] = []
 
-    def write(
-        self, result: Result, header: tuple[str, ...], cells: Sequence[object]
-    ) -> None:
-        """Write one row; header and cells are the input's, empty if it is gone."""
-        self._results.writerow(result_row(result, with_payload=self._values))
-        if not header:
+    def write(self, batch: Batch, own: Own | None) -> None:
+        """
+        Write some rows.
+
+        Args:
+            own: returns the input's own cells of rows at these places of the batch,
+                in the order of own_columns; None when the input is gone.
+        """
+        self._results.write(result_columns(batch, with_payload=self._values))
+        if own is None:
             return
-        match result.outcome:
-            case Outcome.FAILED:
-                self._write_view("failed", header, cells, _why(result))
-            case Outcome.INVALID | Outcome.DUPLICATE:
-                facts = [result.rule, result.column, result.error_msg]
-                self._write_view("invalid", header, cells, facts)
-            case Outcome.MISSING:
-                self._write_view("missing", header, cells, _why(result))
-            case Outcome.UNPROCESSED | Outcome.DRIFTED:
-                self._write_view("unprocessed", header, cells, [])
-            case Outcome.UPDATED | Outcome.UNCHANGED | Outcome.EXPORTED:
-                pass
+        for view, outcomes in _OUTCOMES.items():
+            shown = pc.is_in(batch["outcome"], pa.array(outcomes, pa.string()))
+            places = np.flatnonzero(shown.to_numpy(zero_copy_only=False))
+            if len(places):
+                self.begin(view)
+                facts = _facts_of(view, batch.take(places))
+                for cells, why in zip(own(places.tolist()), facts, strict=True):
+                    self._writers[view].writerow([*cells, *why])
 
     def begin(self, view: str) -> None:
         """Open a view and write its header, unless that is done."""
@@ -156,21 +188,13 @@ class Views:
             self._writers[view] = self._open_view(view)
             self._writers[view].writerow([*self._own, *_ADDED_COLUMNS[view]])
 
-    def _write_view(
-        self,
-        view: str,
-        header: tuple[str, ...],
-        cells: Sequence[object],
-        facts: list[Any],
-    ) -> None:
-        self.begin(view)
-        if header != self._header:
-            self._header = header
-            self._positions = align(self._own, header)
-        own = ["" if i is None else as_text(cells[i]) for i in self._positions]
-        self._writers[view].writerow([*own, *_inert(facts)])
 
-
+_OUTCOMES: Mapping[str, tuple[Outcome, ...]] = {
+    "failed": (Outcome.FAILED,),
+    "missing": (Outcome.MISSING,),
+    "invalid": (Outcome.INVALID, Outcome.DUPLICATE),
+    "unprocessed": (Outcome.UNPROCESSED, Outcome.DRIFTED),
+}
 _ADDED_COLUMNS = {
     "failed": FAILED_COLUMNS,
     "missing": FAILED_COLUMNS,
@@ -179,9 +203,38 @@ _ADDED_COLUMNS = {
 }
 
 
+def _facts_of(view: str, batch: Batch) -> Iterable[tuple[Any, ...]]:
+    """Return for each row what a view adds to the input's own cells."""
+    if view == "unprocessed":
+        return [()] * len(batch)
+    if view == "invalid":
+        return zip(*_texts(batch, "rule", "column", "error_msg"), strict=True)
+    code, message, request, kind = _texts(
+        batch, "error_code", "error_msg", "request_id", "error_class"
+    )
+    statuses, attempts = batch["http_status"].to_pylist(), batch.attempts().counts
+    return zip(code, message, statuses, request, attempts.tolist(), kind, strict=True)
+
+
+def _texts(batch: Batch, *names: str) -> Iterator[list[str]]:
+    return (inert_texts(batch.texts(name)).to_pylist() for name in names)
+
+
 def own_columns(header: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that are the input's own, without those that we added."""
     return tuple(name for name in header if name not in _OURS)
+
+
+def aligned(
+    own: Sequence[str], header: Sequence[str], rows: Iterable[Sequence[str]]
+) -> Iterator[Sequence[str]]:
+    """Yield rows with one header as rows of own columns; what is absent is empty."""
+    if tuple(own) == tuple(header):
+        yield from rows
+        return
+    places = align(own, header)
+    for row in rows:
+        yield ["" if place is None else row[place] for place in places]
 
 
 def align(own: Sequence[str], header: Sequence[str]) -> list[int | None]:
@@ -197,17 +250,6 @@ class OpenView(Protocol):
 
     def __call__(self, view: str, /) -> RowWriter:
         """Return the writer of the view with this name."""
-
-
-def _why(result: Result) -> list[Any]:
-    return [
-        result.error_code,
-        result.error_msg,
-        result.http_status,
-        result.request_id,
-        len(result.attempts),
-        str(result.error_class or ""),
-    ]
 
 
 @contextmanager
@@ -233,21 +275,20 @@ def open_views(
             made.append(path)
             return csv.writer(stack.enter_context(open_text(path)))
 
-        results: RowWriter
+        path = temporary_name(directory / f"results.{'parquet' if parquet else 'csv'}")
+        made.append(path)
+        results: ResultsWriter
         if parquet:
-            path = temporary_name(directory / "results.parquet")
-            made.append(path)
             results = stack.enter_context(open_parquet(path, facts, _TYPES))
         else:
-            results = _InertRows(open_csv("results"))
-            results.writerow(facts)
+            results = _CsvResults(stack.enter_context(replace_private(path)), facts)
         yield Views(results, open_csv, columns or (), values=values)
         stack.close()  # whole, before the first one is replaced
         _replace_views(directory, made, kept)
 
 
 class _Nowhere:
-    def writerow(self, row: Sequence[Any], /) -> None:
+    def write(self, columns: Sequence[Any], /) -> None:
         pass
 
 

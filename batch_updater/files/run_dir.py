@@ -68,12 +68,18 @@ class RunDirectory:
         return self.path / MENDED
 
     @property
+    def survey(self) -> Path:
+        """What the rows' check found, so that a resume need not check again."""
+        return self.path / "survey"
+
+    @property
     def beginnings(self) -> tuple[Path, ...]:
         """What a run makes before run.json, and what it is killed with."""
         return (
             self.journal,
             self.spool,
             self.mended,
+            self.survey,
             self.path / RESERVE,
             temporary_name(self.manifest),
         )

@@ -63,7 +63,7 @@ def open_text(path: Path) -> TextIO:
 @contextmanager
 def open_parquet(
     path: Path, columns: Sequence[str], types: Mapping[str, str]
-) -> Iterator[RowWriter]:
+) -> Iterator["ParquetWriter"]:
     """
     Open a private Parquet file (0600) for rows.
 
@@ -71,14 +71,14 @@ def open_parquet(
         types: of columns, as Arrow calls them; all others are text.
     """
     with replace_private(path) as file:
-        writer = _ParquetWriter(file, columns, types)
+        writer = ParquetWriter(file, columns, types)
         try:
             yield writer
         finally:
             writer.close()
 
 
-class _ParquetWriter:
+class ParquetWriter:
     """Rows to Parquet in groups, so that memory does not grow with them."""
 
     _GROUP = 20_000
@@ -93,21 +93,40 @@ class _ParquetWriter:
         self._schema = pa.schema(
             [(name, kinds.get(name, pa.string())) for name in columns]
         )
-        self._table = pa.table
+        self._table, self._concat = pa.table, pa.concat_tables
         self._writer = pq.ParquetWriter(file, self._schema)
         self._rows: list[Sequence[Any]] = []
+        self._tables: list[Any] = []
+        self._waiting = 0
 
     def writerow(self, row: Sequence[Any], /) -> None:
+        """Write one row."""
         self._rows.append(row)
         if len(self._rows) >= self._GROUP:
-            self._flush()
+            self._flush_rows()
+
+    def write(self, columns: Sequence[Any], /) -> None:
+        """Write rows: their columns, as Arrow arrays or as lists."""
+        table = self._table(list(columns), schema=self._schema)
+        self._tables.append(table)
+        self._waiting += table.num_rows
+        while self._waiting >= self._GROUP:
+            self._write_group()
 
     def close(self) -> None:
-        self._flush()
+        """Write what is left, and what the file is made of."""
+        self._flush_rows()
+        if self._waiting:
+            self._write_group()
         self._writer.close()
 
-    def _flush(self) -> None:
+    def _flush_rows(self) -> None:
         if self._rows:
-            columns = [list(column) for column in zip(*self._rows, strict=True)]
-            self._writer.write_table(self._table(columns, schema=self._schema))
+            self.write([list(column) for column in zip(*self._rows, strict=True)])
             self._rows = []
+
+    def _write_group(self) -> None:
+        waiting = self._concat(self._tables)
+        self._writer.write_table(waiting.slice(0, self._GROUP), self._GROUP)
+        rest = waiting.slice(self._GROUP)
+        self._tables, self._waiting = [rest], rest.num_rows

@@ -25,9 +25,19 @@ def own_cells(series: "pd.Series[Any]") -> npt.NDArray[Any]:
 
 def own_texts(frame: pd.DataFrame, positions: list[int]) -> list[list[str]]:
     """Return rows of a frame as CSV carries them."""
-    chosen = frame.iloc[positions].reset_index(drop=True)
-    columns = [own_cells(chosen[index]) for index in range(chosen.shape[1])]
-    return [[as_text(c[i]) for c in columns] for i in range(len(positions))]
+    columns = [_texts(frame[name], positions) for name in frame.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _texts(series: "pd.Series[Any]", positions: list[int]) -> list[str]:
+    if isinstance(series.dtype, pd.ArrowDtype) and pa.types.is_string(
+        series.dtype.pyarrow_dtype
+    ):
+        chosen = pa.array(series).take(pa.array(positions, pa.int64()))
+        texts: list[str] = chosen.fill_null("").to_pylist()
+        return texts
+    some = series.iloc[positions].reset_index(drop=True)
+    return [as_text(cell) for cell in own_cells(some)]
 
 
 def _object_text(value: Any) -> str:

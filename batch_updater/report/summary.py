@@ -1,17 +1,23 @@
 """What a run came to: counts, speed and the next command, from results alone."""
 
 import math
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch_updater.models import Attempt, ErrorClass, Outcome, Result
+import numpy as np
+
+from batch_updater.models import ErrorClass, Outcome, Result
+from batch_updater.report.speed import Speed, Whole
 
 CONTROL_FILE = "control file"
 """Who asked for a change of the rate that a summary tells."""
 
+OTHER_CODES = "other codes"
+"""Stands for codes beyond the first thousand: a service may make up one a row."""
+
+_MOST_CODES = 1000
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
 
 
@@ -65,71 +71,6 @@ class Tally:
     def failed(self) -> int:
         """Rows whose attempts are spent or were refused by the service."""
         return self.outcomes[Outcome.FAILED]
-
-
-class Quantiles:
-    """Latency quantiles in bounded memory, each within 1 % of the true one."""
-
-    _STEP = math.log(1.02)
-    _FLOOR = 1e-6
-
-    def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
-
-    def add(self, seconds: float) -> None:
-        """Take one latency."""
-        value = max(seconds, self._FLOOR)
-        self._buckets[math.floor(math.log(value) / self._STEP)] += 1
-
-    def at(self, share: float) -> float | None:
-        """Return the latency that this share of all is at or under."""
-        wanted, seen = share * self._buckets.total(), 0
-        for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
-            if seen >= wanted:
-                return math.exp((bucket + 0.5) * self._STEP)
-        return None
-
-
-class BusiestSecond:
-    """
-    The most starts in any sliding second [t, t + 1 s), in bounded memory.
-
-    Starts may come in any order as long as none is more than a hundred thousand
-    places late.
-    """
-
-    _KEEP = 100_000
-
-    def __init__(self) -> None:
-        self._starts = array("q")
-        self._most = 0
-
-    def add(self, moment: float) -> None:
-        """Take one start, in seconds since the epoch."""
-        self._starts.append(round(moment * 1e6))
-        if len(self._starts) >= 2 * self._KEEP:
-            self._settle(keep=self._KEEP)
-
-    def most(self) -> int:
-        """Return the most starts that any sliding second holds."""
-        self._settle(keep=0)
-        return self._most
-
-    def _settle(self, keep: int) -> None:
-        ordered = sorted(self._starts)
-        oldest = 0
-        for i, moment in enumerate(ordered):
-            while ordered[oldest] <= moment - 1_000_000:
-                oldest += 1
-            self._most = max(self._most, i - oldest + 1)
-        # What is kept must reach a second back from the oldest place that a late
-        # start can still take, for windows that straddle.
-        border = max(0, len(ordered) - keep - 1)
-        reach = ordered[border] - 1_000_000 if ordered else 0
-        while border and ordered[border] > reach:
-            border -= 1
-        self._starts = array("q", ordered[border:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,28 +160,25 @@ class SummaryBuilder:
         self._ambiguous = 0
         self._errors: Counter[tuple[str, Outcome]] = Counter()
         self._first: dict[tuple[str, Outcome], Result] = {}
-        self._latency = Quantiles()
-        self._sessions: list[_Session] = []
+        self._speed = Speed()
         self._rates: list[float] = []
 
     def new_session(self) -> None:
         """Start a new stretch of time: the run was stopped in between."""
-        if self._sessions:
-            self._sessions[-1].busiest.most()  # and lets go of what it kept for that
-        self._sessions.append(_Session())
+        self._speed.new_session()
 
-    def add_attempts(self, result: Result) -> None:
-        """Take a line of the journal, also one that a later line replaces."""
-        for attempt in result.attempts:
-            self._add_attempt(attempt)
+    def add_attempts(self, started: Whole, latency: Whole, statuses: Whole) -> None:
+        """
+        Take attempts, also of lines of the journal that later ones replace.
 
-    def _add_attempt(self, attempt: Attempt) -> None:
-        self.tally.attempts += 1
-        self.tally.throttled += attempt.status == 429
-        self._latency.add(attempt.latency)
-        if not self._sessions:
-            self.new_session()
-        self._sessions[-1].add(attempt)
+        Args:
+            started: in microseconds since the epoch.
+            latency: in microseconds.
+            statuses: HTTP statuses; 0 where there was no answer.
+        """
+        self.tally.attempts += len(started)
+        self.tally.throttled += int(np.count_nonzero(statuses == 429))
+        self._speed.add(started, latency)
 
     def note_rate(self, facts: Mapping[str, Any]) -> None:
         """Take a change of the rate; what was asked for counts, not what was left."""
@@ -253,16 +191,19 @@ class SummaryBuilder:
         highest = max(math.inf if rate is None else rate, *self._rates, 0.0)
         return None if highest == math.inf else highest
 
-    def add_row(self, result: Result) -> None:
-        """Take the last result of a row."""
-        self.tally.outcomes[result.outcome] += 1
-        self._ambiguous += result.ambiguous
+    def add_rows(self, result: Result, count: int) -> None:
+        """Take the last results of rows that ended alike; the first of them tells how."""
+        self.tally.outcomes[result.outcome] += count
+        self._ambiguous += count if result.ambiguous else 0
         transient = result.error_class is ErrorClass.TRANSIENT
         self.worth_retrying |= transient and result.outcome is Outcome.FAILED
         rules = dict.fromkeys(result.rule.split("; ")) if result.rule else ()
         for code in [result.error_code] if result.error_code else rules:
-            self._errors[code, result.outcome] += 1
-            self._first.setdefault((code, result.outcome), result)
+            end = (code, result.outcome)
+            if end not in self._errors and len(self._errors) >= _MOST_CODES:
+                end = (OTHER_CODES, result.outcome)
+            self._errors[end] += count
+            self._first.setdefault(end, result)
 
     def errors(self, remedy: Callable[[str, Result], str]) -> Iterator[ErrorCount]:
         """Yield the errors, most frequent first; remedy goes by code and first row."""
@@ -280,48 +221,12 @@ class SummaryBuilder:
 
     def speed(self) -> dict[str, Any]:
         """Return the keyword arguments of Summary that tell of time."""
-        sessions = [session for session in self._sessions if session.attempts]
         return {
             "attempts": self.tally.attempts,
             "throttled": self.tally.throttled,
             "ambiguous": self._ambiguous,
-            "achieved_rate": _rate_of(sessions),
-            "busiest_second": max((s.busiest.most() for s in sessions), default=0),
-            "latency": {f"p{q}": self._latency.at(q / 100) for q in (50, 95, 99)},
-            "seconds": sum(s.last_end - s.first_start for s in sessions),
+            **self._speed.told(),
         }
-
-
-@dataclass(slots=True)
-class _Session:
-    """
-    When the attempts of one session started and ended.
-
-    Each session begins with the wall clock as it is then, which may have been set
-    back since the one before: what they did is never laid on top of each other.
-    """
-
-    attempts: int = 0
-    busiest: BusiestSecond = field(default_factory=BusiestSecond)
-    first_start: float = math.inf
-    last_start: float = -math.inf
-    last_end: float = -math.inf
-
-    def add(self, attempt: Attempt) -> None:
-        self.attempts += 1
-        self.busiest.add(attempt.started_at)
-        self.first_start = min(self.first_start, attempt.started_at)
-        self.last_start = max(self.last_start, attempt.started_at)
-        self.last_end = max(self.last_end, attempt.started_at + attempt.latency)
-
-
-def _rate_of(sessions: list[_Session]) -> float | None:
-    """Return starts a second; n starts have n - 1 gaps between them."""
-    if not sessions:
-        return None
-    attempts = sum(session.attempts for session in sessions)
-    seconds = sum(s.last_start - s.first_start for s in sessions)
-    return (attempts - len(sessions)) / seconds if seconds > 1 else float(attempts)
 
 
 def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> int:

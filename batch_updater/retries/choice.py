@@ -1,7 +1,7 @@
 """Which failed rows a retry takes, and what its journal says about that."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from batch_updater.errors import UsageError
-from batch_updater.files.journal import Record, replay
-from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.outcome_index import indexed
+from batch_updater.files.replay import Record, replay
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.frs.catalogue.gateway import GATEWAY
 from batch_updater.manifest import RunKey, rows_with
 from batch_updater.models import ErrorClass, Outcome, Result, RowLayout
 from batch_updater.selection import Ordinals, Selection
+
+_ROWS = 8192  # at once
 
 
 class Wanted(StrEnum):
@@ -188,27 +190,15 @@ def failed_rows(
     rows = rows_with(directory, layout, frozenset({Outcome.FAILED}))
     if not rows.any() or (asked.wanted is Wanted.ALL and not asked.codes):
         return rows
-    codes = Counter[str]()
-    for ordinal, result in _results(directory, layout, rows):
-        codes[result.error_code] += 1
-        rows[ordinal] = asked.takes(result)
+    codes, taken = Counter[str](), Selection.none(len(rows))
+    with indexed(directory.journal, layout) as index:
+        for block in rows.blocks():
+            for part in np.split(block, range(_ROWS, len(block), _ROWS)):
+                results = list(index.results(part)[1])
+                codes.update(result.error_code for result in results)
+                taken.add(part[[asked.takes(result) for result in results]])
     _refuse_unknown(asked.codes, codes, directory)
-    return rows
-
-
-def _results(
-    directory: RunDirectory, layout: RowLayout, rows: Selection
-) -> Iterator[tuple[int, Result]]:
-    index = OutcomeIndex(directory.journal, layout)
-    try:
-        for record in replay(directory.journal):
-            if record.kind == "result":
-                index.note(record)
-        for ordinal in rows:
-            if result := index.result(ordinal):
-                yield ordinal, result
-    finally:
-        index.close()
+    return taken
 
 
 def _refuse_unknown(

@@ -295,7 +295,7 @@ def test_private_files(bench: Bench) -> None:
     assert done.returncode == 3, done.stderr
     found = {path.name: path.stat().st_mode for path in Path("job").iterdir()}
     assert set(found) == {
-        *("run.json", "journal.jsonl", "summary.json", "stdin"),
+        *("run.json", "journal.jsonl", "summary.json", "stdin", "survey"),
         *("results.csv", "failed.csv", "invalid.csv", "unprocessed.csv"),
     }
     assert {stat.S_IMODE(mode) for mode in found.values()} == {0o600}

@@ -23,8 +23,9 @@ from batch_updater.files.disk import (
     sync_directory,
     write_zeros,
 )
-from batch_updater.files.journal import Journal, replay
+from batch_updater.files.journal import Journal
 from batch_updater.files.lock import locked
+from batch_updater.files.replay import replay
 from batch_updater.files.run_dir import create_run_directory, replace_file
 from batch_updater.models import Outcome, Result
 

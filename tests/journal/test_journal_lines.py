@@ -7,22 +7,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
-from batch_updater.files.journal import (
-    Journal,
-    replay,
-)
+from batch_updater.files.journal import Journal
 from batch_updater.files.lines import (
     decode_result,
     encode_result,
     format_time,
     parse_time,
 )
-from batch_updater.files.outcome_index import OutcomeIndex
+from batch_updater.files.outcome_index import indexed
+from batch_updater.files.replay import replay
 from batch_updater.models import Attempt, ErrorClass, Outcome, Result, RowLayout
 
 # A busy machine is no fault of what is tested.
@@ -267,7 +266,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from batch_updater.errors import JournalFailed
-from batch_updater.files.journal import Journal, replay
+from batch_updater.files.journal import Journal
+from batch_updater.files.replay import replay
 from batch_updater.models import Outcome, Result
 path = Path(sys.argv[1])
 row = Result(source="a", row_number=1, face_set_name="s", face_id="f",
@@ -319,14 +319,10 @@ def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
         journal.write(row(2, Outcome.UNPROCESSED))
         journal.write(row(1, Outcome.FAILED, source="c"))
         journal.write(row(2, Outcome.UPDATED))
-    index = OutcomeIndex(path, layout)
-    for record in replay(path):
-        if record.kind == "result":
-            index.note(record)
-    assert index.result(0) is None
-    assert index.result(1) == row(2, Outcome.UPDATED)
-    assert index.result(2) == row(1, Outcome.FAILED, source="c")
-    index.close()
+    with indexed(path, layout) as index:
+        known, found = index.results(np.arange(3))
+    assert known.tolist() == [False, True, True]
+    assert list(found) == [row(2, Outcome.UPDATED), row(1, Outcome.FAILED, source="c")]
 
 
 def test_a_row_that_may_have_been_applied_twice_says_so(tmp_path: Path) -> None:
@@ -336,21 +332,22 @@ def test_a_row_that_may_have_been_applied_twice_says_so(tmp_path: Path) -> None:
         journal.write(replace(row(1, Outcome.UNPROCESSED), ambiguous=True))
         journal.write(row(1, Outcome.UPDATED))
         journal.write(row(2, Outcome.UPDATED))
-    index = OutcomeIndex(path, RowLayout({"a": 2}))
-    for record in replay(path):
-        index.note(record)
-    assert index.result(0) == replace(row(1, Outcome.UPDATED), ambiguous=True)
-    assert index.result(1) == row(2, Outcome.UPDATED)
-    index.close()
+    with indexed(path, RowLayout({"a": 2})) as index:
+        _, found = index.results(np.arange(2))
+    assert list(found) == [
+        replace(row(1, Outcome.UPDATED), ambiguous=True),
+        row(2, Outcome.UPDATED),
+    ]
 
 
 def test_an_empty_journal_has_an_index(tmp_path: Path) -> None:
     """A run that was killed before its first line can still be looked at."""
     path = tmp_path / "journal.jsonl"
     path.touch()
-    index = OutcomeIndex(path, RowLayout({"a": 3}))
-    assert [index.result(i) for i in range(3)] == [None] * 3
-    index.close()
+    with indexed(path, RowLayout({"a": 3})) as index:
+        known, found = index.results(np.arange(3))
+    assert known.tolist() == [False] * 3
+    assert not len(found)
 
 
 @MANY

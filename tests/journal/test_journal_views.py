@@ -3,6 +3,8 @@
 import csv
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,12 +14,16 @@ from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
 from batch_updater.errors import RunDirectoryError
+from batch_updater.files.batch import Batch
 from batch_updater.files.results import (
     FAILED_COLUMNS,
     INVALID_COLUMNS,
     RESULT_COLUMNS,
+    Views,
+    aligned,
     open_invalid,
     open_views,
+    own_columns,
 )
 from batch_updater.files.run_dir import (
     RunDirectory,
@@ -63,7 +69,20 @@ Row = tuple[Result, tuple[str, ...], Sequence[object]]
 def write(folder: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     with open_views(folder, columns, parquet=False, values=False) as views:
         for line in rows:
-            views.write(*line)
+            write_row(views, columns, *line)
+
+
+def write_row(
+    views: Views,
+    columns: Sequence[str],
+    told: Result,
+    header: Sequence[str],
+    cells: Sequence[object],
+) -> None:
+    """Write one row; header and cells are the input's, empty if it is gone."""
+    texts = [as_text(cell) for cell in cells]
+    cells_of_it = partial(aligned, own_columns(columns), header, [texts])
+    views.write(Batch.of([told]), (lambda _: cells_of_it()) if header else None)
 
 
 HEADER = ("face_id", "name", "external_fields")
@@ -182,7 +201,7 @@ def test_stale_views_disappear(tmp_path: Path) -> None:
     """A view that has no row any more, or another format, is removed."""
     write(tmp_path, HEADER, [(result(Outcome.FAILED), HEADER, CELLS)])
     with open_views(tmp_path, HEADER, parquet=True, values=False) as views:
-        views.write(result(Outcome.UPDATED), HEADER, CELLS)
+        write_row(views, HEADER, result(Outcome.UPDATED), HEADER, CELLS)
     assert [path.name for path in tmp_path.iterdir()] == ["results.parquet"]
 
 
@@ -190,12 +209,14 @@ def test_views_are_replaced_only_when_whole(tmp_path: Path) -> None:
     """When making the views fails, the old ones stay."""
     write(tmp_path, HEADER, [(result(Outcome.FAILED), HEADER, CELLS)])
     before = (tmp_path / "failed.csv").read_bytes()
-    rows: list[Row] = [
-        (result(Outcome.INVALID), HEADER, CELLS),
-        (result(Outcome.FAILED), HEADER, ()),
-    ]
-    with pytest.raises(IndexError):
-        write(tmp_path, HEADER, rows)
+    failed = Batch.of([result(Outcome.FAILED)])
+    with ExitStack() as stack:
+        stack.enter_context(pytest.raises(ValueError, match="longer"))
+        views = stack.enter_context(
+            open_views(tmp_path, HEADER, parquet=False, values=False)
+        )
+        write_row(views, HEADER, result(Outcome.INVALID), HEADER, CELLS)
+        views.write(failed, lambda _: [])
     assert (tmp_path / "failed.csv").read_bytes() == before
     assert not (tmp_path / "invalid.csv").exists()
 
@@ -207,7 +228,7 @@ def test_results_as_parquet(tmp_path: Path, values: bool, rows: int) -> None:
     with open_views(tmp_path, HEADER, parquet=True, values=values) as views:
         for number in range(rows):
             outcome = Outcome.FAILED if number else Outcome.UPDATED
-            views.write(result(outcome, number + 1), HEADER, CELLS)
+            write_row(views, HEADER, result(outcome, number + 1), HEADER, CELLS)
     path = tmp_path / "results.parquet"
     assert path.stat().st_mode & 0o777 == 0o600
     table = pq.read_table(path)
@@ -230,7 +251,7 @@ def test_many_results_as_parquet(tmp_path: Path) -> None:
     sent, count = result(Outcome.UPDATED), 20_001
     with open_views(tmp_path, (), parquet=True, values=False) as views:
         for _ in range(count):
-            views.write(sent, (), ())
+            write_row(views, (), sent, (), ())
     file = pq.ParquetFile(tmp_path / "results.parquet")
     groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     assert groups == [20_000, 1]
@@ -248,7 +269,7 @@ def test_results_of_rows_that_were_never_sent(tmp_path: Path) -> None:
         rule="face_id_missing",
     )
     with open_views(tmp_path, HEADER, parquet=True, values=False) as views:
-        views.write(bare, HEADER, CELLS)
+        write_row(views, HEADER, bare, HEADER, CELLS)
     line = pq.read_table(tmp_path / "results.parquet").to_pylist()[0]
     assert line["error_code"] == "face_id_missing"
     assert (line["attempts"], line["latency_ms"], line["started_at"]) == (0, None, "")
@@ -258,7 +279,7 @@ def test_an_invalid_csv_alone(tmp_path: Path) -> None:
     """check writes refused rows in the form of a run's invalid.csv."""
     path = tmp_path / "refused.csv"
     with open_invalid(path, HEADER) as views:
-        views.write(result(Outcome.INVALID), HEADER, CELLS)
+        write_row(views, HEADER, result(Outcome.INVALID), HEADER, CELLS)
     assert [path.name for path in tmp_path.iterdir()] == ["refused.csv"]
     assert read_csv(path)[0] == [*HEADER, *INVALID_COLUMNS]
 

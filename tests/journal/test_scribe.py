@@ -12,7 +12,8 @@ from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pool import open_pool
 from batch_updater.errors import Interrupted, JournalFailed
 from batch_updater.files.disk import Disk
-from batch_updater.files.journal import Journal, replay
+from batch_updater.files.journal import Journal
+from batch_updater.files.replay import replay
 from batch_updater.models import (
     Attempt,
     ErrorClass,

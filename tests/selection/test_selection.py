@@ -122,3 +122,23 @@ def test_ten_million_rows_take_a_bit_each() -> None:
     assert everything.count() == 10_000_000
     assert list(everything.ranges()) == [[0, 9_999_999]]
     assert repr(everything) == "<Selection of 10,000,000 of 10,000,000 rows>"
+
+
+@MANY
+@given(
+    total=st.integers(1, 40),
+    changes=st.lists(st.lists(st.tuples(st.integers(0, 39), st.booleans()))),
+)
+def test_the_last_word_about_a_row_counts(
+    total: int, changes: list[list[tuple[int, bool]]]
+) -> None:
+    """Rows are added and taken away in order, several times in one go included."""
+    selection, flags = Selection.none(total), np.zeros(total, dtype=np.bool_)
+    for each in changes:
+        pairs = [(row % total, chosen) for row, chosen in each]
+        for row, chosen in pairs:
+            flags[row] = chosen
+        rows = np.array([row for row, _ in pairs], dtype=np.int64)
+        selection.change(rows, np.array([c for _, c in pairs], dtype=np.bool_))
+    assert selection == Selection.of(flags)
+    assert selection == Selection.unpacked(total, selection.packed())
