@@ -160,17 +160,7 @@ async def execute(
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
                 notices.run_id = run.directory.run_id
-                ready = _keep_spooled(ready, run.directory)
-                manifest = _describe(ready, run)
-                selection, retry = _reasons(ready)
-                write_down(
-                    run,
-                    manifest,
-                    job.session,
-                    in_flight=settings.concurrency,
-                    selection=selection,
-                    retry=retry,
-                )
+                ready, manifest = _put_on_record(ready, run)
             if not job.resumed:
                 _keep_findings(ready, run.directory)
             notices.mention(f"{job.command} begins, version {__version__}")
@@ -178,6 +168,22 @@ async def execute(
             say_the_end(stop, notices, values=settings.include_values)
         with signals.leaving(views_later(run.directory)):
             return conclude(run.directory, manifest, settings, stop)
+
+
+def _put_on_record(ready: Ready, run: Opened) -> tuple[Ready, Manifest]:
+    """Write down what the run is about; its input may lie elsewhere from then on."""
+    ready = _keep_spooled(ready, run.directory)
+    manifest = _describe(ready, run)
+    selection, retry = _reasons(ready)
+    write_down(
+        run,
+        manifest,
+        ready.job.session,
+        in_flight=ready.job.settings.concurrency,
+        selection=selection,
+        retry=retry,
+    )
+    return ready, manifest
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:

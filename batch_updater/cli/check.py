@@ -5,7 +5,7 @@ from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.show import print_config, print_json, survey_lines
-from batch_updater.config.options import OutputMode
+from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices

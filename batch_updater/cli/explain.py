@@ -9,7 +9,7 @@ from typing import Any
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json
-from batch_updater.config.options import OutputMode
+from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import UsageError
 from batch_updater.frs.catalogue.entry import ErrorCode, Group

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 
-from batch_updater.config.options import BY_NAME, LogFormat
+from batch_updater.config.modes import LogFormat
+from batch_updater.config.options import BY_NAME
 from batch_updater.config.secrets import VARIABLES
 from batch_updater.frs.redaction import Redaction
 from batch_updater.report.log_lines import JsonLines, TextLines, is_ours

@@ -13,7 +13,8 @@ from batch_updater.cli.parser import flags_of
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import BY_NAME, OutputMode
+from batch_updater.config.modes import OutputMode
+from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal

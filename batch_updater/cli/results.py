@@ -8,7 +8,7 @@ from pathlib import Path
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
-from batch_updater.config.options import OutputMode
+from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.families.family import find_family

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json
-from batch_updater.config.options import OutputMode
+from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.families.reunion import still_failed

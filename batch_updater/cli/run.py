@@ -16,7 +16,7 @@ from batch_updater.cli.show import (
     print_summary,
 )
 from batch_updater.config.connection import connect_to_face_set
-from batch_updater.config.options import LogFormat, OutputMode
+from batch_updater.config.modes import LogFormat, OutputMode
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.notices import Notices

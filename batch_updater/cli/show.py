@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from batch_updater.config.options import BY_NAME, OutputMode
+from batch_updater.config.modes import OutputMode
+from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.window import End
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet

@@ -5,10 +5,10 @@ The table of settings: one line each for flag, environment variable and file key
 `max-attempts` in batch-updater.toml. README's table is compared with this one.
 """
 
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from batch_updater.config.modes import LogFormat, OutputMode
 from batch_updater.config.moments import parse_stop_at
 from batch_updater.config.option import Option, choice, text
 from batch_updater.config.parsing import (
@@ -31,21 +31,6 @@ from batch_updater.frs.endpoints import METADATA_ENDPOINT
 from batch_updater.frs.protocol import LIST_WINDOW
 from batch_updater.frs.proxies import check_asked
 from batch_updater.models import OnDuplicate, OnInvalid
-
-
-class OutputMode(StrEnum):
-    """What stdout carries at the end."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class LogFormat(StrEnum):
-    """How a line of the log looks."""
-
-    TEXT = "text"
-    JSON = "json"
-
 
 OPTIONS: tuple[Option, ...] = (
     Option(

@@ -8,14 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from batch_updater.config.modes import LogFormat, OutputMode
 from batch_updater.config.option import Option
 from batch_updater.config.options import (
     BY_NAME,
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
-    LogFormat,
-    OutputMode,
 )
 from batch_updater.config.parsing import MaxErrors
 from batch_updater.config.secrets import MASK, read_secrets
