@@ -35,7 +35,9 @@ def parse_time(text: str) -> float:
 def encode_result(result: Result) -> dict[str, Any]:
     """Return a result as the journal writes it: what is empty is left out."""
     values = zip(_FACTS, _facts_of(result), strict=True)
-    facts: dict[str, Any] = {name: value for name, value in values if value}
+    facts: dict[str, Any] = {
+        name: value for name, value in values if value or type(value) is int
+    }
     if result.attempts:
         facts["attempts"] = [_encode_attempt(a) for a in result.attempts]
     return facts

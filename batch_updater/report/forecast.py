@@ -6,6 +6,7 @@ from math import exp
 from batch_updater.report.durations import format_duration
 from batch_updater.report.summary import Tally
 
+_SHORTEST = 1e-6  # seconds: what took no longer has no rate yet
 _MEMORY = 300.0  # seconds after which a measurement counts for a third
 _PAUSE = 30.0  # seconds of silence, beyond which it is a pause and not the pace
 
@@ -38,7 +39,7 @@ class RecentRate:
     @property
     def value(self) -> float | None:
         """The rate; None before anything was done."""
-        return self._rows / self._seconds if self._seconds else None
+        return self._rows / self._seconds if self._seconds > _SHORTEST else None
 
 
 class Forecast:

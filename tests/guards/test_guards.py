@@ -33,23 +33,23 @@ class Bound:
 
 A_ROW: Mapping[str, Bound] = {
     "calls": Bound(
-        most=450,
+        most=170,
         why="Python functions entered or gone on with",
     ),
-    "c_calls": Bound(most=300, why="built-in functions called from Python"),
+    "c_calls": Bound(most=75, why="built-in functions called from Python"),
     "coroutines": Bound(
-        most=54,
+        most=27,
         why="coroutines entered or gone on with: each layer between a worker and its "
         "answer is gone through twice or more",
     ),
     "steps": Bound(
-        most=7.6,
+        most=3.6,
         why="things the event loop has to do: a task or a future more for each row "
         "costs 15 % and shows here first",
     ),
 }
 MODULES = Bound(
-    most=960, why="modules that `run` imports before it sends anything: its start"
+    most=985, why="modules that `run` imports before it sends anything: its start"
 )
 NEVER_IMPORTED = {
     "batch_updater.emulator": "the other side",
