@@ -37,7 +37,7 @@ except ImportError:
 RATES = (10, 100, 1000, 5000)
 WAITERS = (64, 512)
 _UNSTEADY = 2.0  # seconds
-_COMMAND_RATES = (10, 100, 1000)
+_COMMAND_RATES = RATES
 
 Send = Callable[[], Awaitable[None]]
 Paced = Callable[[Send], Awaitable[None]]
