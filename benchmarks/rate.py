@@ -37,7 +37,6 @@ except ImportError:
 RATES = (10, 100, 1000, 5000)
 WAITERS = (64, 512)
 _UNSTEADY = 2.0  # seconds
-_COMMAND_RATES = RATES
 
 Send = Callable[[], Awaitable[None]]
 Paced = Callable[[Send], Awaitable[None]]
@@ -237,8 +236,8 @@ def measure(options: argparse.Namespace) -> None:
     print("30 +- 3 ms latency, counted when the server's kernel had the bytes\n")
     _print_head("form", "waiters", *(f"rate {rate}" for rate in RATES))
     for waiters in WAITERS:
-        seen = [see_command(rate, waiters, seconds) for rate in _COMMAND_RATES]
-        _print_row("`batch-updater run`", waiters, *seen, "")
+        seen = [see_command(rate, waiters, seconds) for rate in RATES]
+        _print_row("`batch-updater run`", waiters, *seen)
     for form in FORMS:
         for waiters in WAITERS if form == "the pacer" else WAITERS[:1]:
             cells = [see(form, rate, waiters, seconds) for rate in RATES]
