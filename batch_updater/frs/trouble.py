@@ -54,12 +54,19 @@ def _tell(error: Exception) -> str:
         return f"cannot connect to {error.host} port {error.port}: {why}"
     if isinstance(error, aiohttp.ConnectionTimeoutError):  # its text holds the URL
         return "no connection within --timeout"
-    # Their own texts quote the answer, and a token that IAM issues is one.
-    if isinstance(error, HttpProcessingError | aiohttp.ClientPayloadError):
+    if isinstance(error, aiohttp.ServerDisconnectedError):  # its text, too
+        return "the connection ended before the answer"
+    if isinstance(error, _QUOTING):
         return "the answer is broken off, or is not HTTP"
     return str(error) or type(error).__name__
 
 
+# Their own texts quote the answer, and a token that IAM issues is one.
+_QUOTING = (
+    HttpProcessingError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ClientResponseError,
+)
 _NAMES = aiohttp.ClientConnectorDNSError  # its numbers are not those of errno
 
 
