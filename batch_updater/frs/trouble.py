@@ -30,15 +30,20 @@ _TROUBLES: tuple[tuple[type[Exception], str], ...] = (
 _MAY_HAVE_ARRIVED = frozenset({"timeout", "reset"})
 
 
-def reply_of_trouble(error: Exception, *, proxied: bool) -> Reply:
+def reply_of_trouble(
+    error: Exception, *, proxied: bool, connected: bool = True
+) -> Reply:
     """
     Return the Reply of a request that got no answer.
 
     Args:
         error: one of TROUBLES.
         proxied: whether a proxy stood between us and the service.
+        connected: whether the request could have left at all.
     """
     name = _name_trouble(error)
+    if name == "reset" and not connected:  # by a proxy that was asked for a tunnel
+        name = "proxy" if proxied else "connect"
     if name == "dns" and proxied:  # the endpoint's name is the proxy's affair
         name = "proxy"
     detail = "no answer within --timeout" if name == "timeout" else _tell(error)
