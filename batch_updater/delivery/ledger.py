@@ -158,8 +158,8 @@ class Caution:
 
     A share of each window is put by, and what places are given away later is taken
     from it, or owed to it: so rare pauses of a network or a process are waited out
-    whole, and what is late all the time costs no more than the share. Time that nobody used is put
-    by as well: on a machine that is so busy, much is late.
+    whole, and what is late all the time costs no more than the share. Time that
+    nobody used is put by as well: on a machine that is so busy, much is late.
     """
 
     def __init__(self) -> None:

@@ -100,13 +100,16 @@ async def exchange(
     transport.write(request)
     waiting = Patience(patience, transport)
     try:
-        return await _answer(protocol, keep, limit)
+        reply = await _answer(protocol, keep, limit)
     except TROUBLES as error:
         if waiting.is_over:
             raise TimeoutError from error
         raise
     finally:
         waiting.end()
+    if waiting.is_over:  # a body without a length seems whole when it is broken off
+        raise TimeoutError
+    return reply
 
 
 async def _answer(

@@ -96,20 +96,22 @@ class Transport:
         if body is None and method != "GET":
             body = b""
         request = write_request(self._head(method, url, headers, route), body)
-        try:
-            reply = await self._exchange(route, request, keep, limit)
-        except TROUBLES as error:
-            reply = reply_of_trouble(error, proxied=route.proxied)
-        return self._without_secrets(reply)
+        return self._without_secrets(await self._exchange(route, request, keep, limit))
 
     async def _exchange(
         self, route: _Route, request: bytes, keep: tuple[str, ...], limit: int
     ) -> Reply:
         began, connections = time.monotonic(), route.connections
-        connection = await connections.take()
+        try:
+            connection = await connections.take()
+        except TROUBLES as error:
+            return reply_of_trouble(error, proxied=route.proxied, connected=False)
         left = self._patience - (time.monotonic() - began)
         try:
             reply = await exchange(connection.protocol, request, left, keep, limit)
+        except TROUBLES as error:
+            connections.give_up(connection)
+            return reply_of_trouble(error, proxied=route.proxied)
         except BaseException:
             connections.give_up(connection)
             raise

@@ -30,15 +30,20 @@ _TROUBLES: tuple[tuple[type[Exception], str], ...] = (
 _MAY_HAVE_ARRIVED = frozenset({"timeout", "reset"})
 
 
-def reply_of_trouble(error: Exception, *, proxied: bool) -> Reply:
+def reply_of_trouble(
+    error: Exception, *, proxied: bool, connected: bool = True
+) -> Reply:
     """
     Return the Reply of a request that got no answer.
 
     Args:
         error: one of TROUBLES.
         proxied: whether a proxy stood between us and the service.
+        connected: whether the request could have left at all.
     """
     name = _name_trouble(error)
+    if name == "reset" and not connected:  # by a proxy that was asked for a tunnel
+        name = "proxy" if proxied else "connect"
     if name == "dns" and proxied:  # the endpoint's name is the proxy's affair
         name = "proxy"
     detail = "no answer within --timeout" if name == "timeout" else _tell(error)
@@ -54,12 +59,19 @@ def _tell(error: Exception) -> str:
         return f"cannot connect to {error.host} port {error.port}: {why}"
     if isinstance(error, aiohttp.ConnectionTimeoutError):  # its text holds the URL
         return "no connection within --timeout"
-    # Their own texts quote the answer, and a token that IAM issues is one.
-    if isinstance(error, HttpProcessingError | aiohttp.ClientPayloadError):
+    if isinstance(error, aiohttp.ServerDisconnectedError):  # its text, too
+        return "the connection ended before the answer"
+    if isinstance(error, _QUOTING):
         return "the answer is broken off, or is not HTTP"
     return str(error) or type(error).__name__
 
 
+# Their own texts quote the answer, and a token that IAM issues is one.
+_QUOTING = (
+    HttpProcessingError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ClientResponseError,
+)
 _NAMES = aiohttp.ClientConnectorDNSError  # its numbers are not those of errno
 
 

@@ -204,6 +204,7 @@ async def test_answers_before_the_answer() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nha",
         b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nha",
     ],
 )
 async def test_an_answer_that_stops_in_the_middle(said: bytes) -> None:
@@ -269,6 +270,20 @@ async def test_a_body_that_ends_with_its_connection() -> None:
     async with opened(talk) as (_, transport, url):
         reply = await put(transport, url)
     assert (reply.status, reply.body) == (200, b"ok")
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\nX-Other"])
+async def test_a_head_that_is_broken_off(end: bytes) -> None:
+    """What is told of it quotes nothing: a token may be among its headers."""
+
+    async def talk(line: Line) -> None:
+        await line.request()
+        await line.say(b"HTTP/1.1 201 Created\r\nX-Subject-Token: issued" + end)
+
+    async with opened(talk) as (_, transport, url):
+        reply = await put(transport, url)
+    assert (reply.status, reply.error, reply.sent) == (None, "reset", True)
+    assert reply.detail == "the connection ended before the answer"
 
 
 async def test_who_is_cut_off_leaves_no_connection() -> None:

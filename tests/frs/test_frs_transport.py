@@ -135,6 +135,14 @@ async def test_a_proxy_that_opens_no_tunnel(status: int) -> None:
     assert not reply.sent
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX: y", b"SSH-2.0-x\r\n"])
+async def test_a_proxy_that_breaks_off(said: bytes) -> None:
+    """What ends before there is a tunnel has carried no request."""
+    with speaking(said) as address:
+        reply = await ask("https://frs.example.com/", proxy=f"http://{address}")
+    assert (reply.status, reply.error, reply.sent) == (None, "proxy", False)
+
+
 @pytest.mark.parametrize(
     "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"SSH-2.0-x\r\n"]
 )
