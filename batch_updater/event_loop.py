@@ -1,4 +1,4 @@
-"""The event loop that commands run on: uvloop where it is installed, else asyncio's."""
+"""The event loop that runs run on: uvloop where it is installed, else asyncio's."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -81,7 +81,7 @@ def burst_of(starts: int) -> int:
 
 
 class Slot(NamedTuple):  # made for each start; a dataclass takes three times as long
-    """One start that was granted: when, and the how manieth of its ledger."""
+    """One start that was granted: when, and its number in the ledger."""
 
     started: float
     number: int

@@ -24,7 +24,7 @@ class Spacing:
         self._full = burst - 1  # catching up must be earned
 
     def room(self, asked: int) -> int:
-        """Return how many of those who ask may start now, if not as many as could."""
+        """Return how many of those who ask may start now; perhaps fewer than could."""
         count = min(asked, self._burst - self._full)
         while count and not self._limiter.has_capacity(self._full + count):
             count //= 2

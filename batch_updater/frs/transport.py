@@ -136,9 +136,9 @@ class Transport:
         if route is None:
             proxy = self._proxy_for("{}://{}".format(*target))
             route = self._routes[target] = self._route_by(proxy, url.origin())
-            for secret in (proxy.password, proxy.login) if proxy else ():
-                self._proxy_secrets.add(secret)
-                self.hide(secret)
+            if proxy:
+                self._proxy_secrets |= {proxy.password, proxy.login}
+                self.hide("")
         return route
 
     def _route_by(self, proxy: Proxy | None, origin: URL) -> _Route:
@@ -225,7 +225,6 @@ async def open_transport(
     """
     async with aiohttp.TCPConnector(
         limit=0,  # there is one for each request, and who sends has a limit
-        ttl_dns_cache=300,
         ssl=ssl_context,
     ) as connector:
         with closing(Transport(connector, patience, proxy_for)) as transport:
