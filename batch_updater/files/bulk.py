@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -212,7 +213,7 @@ class BulkReader:
     def _carefully(
         self, data: bytes, offsets: Sequence[int], number: int
     ) -> Iterator[Record | Lines]:
-        lines = data.splitlines(keepends=True)
+        lines = BytesIO(data)  # ends lines at line feeds alone
         records = (
             Record(offset, parse_line(line, self._path, n), self._path, n)
             for n, (line, offset) in enumerate(zip(lines, offsets, strict=True), number)

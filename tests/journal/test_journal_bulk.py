@@ -189,6 +189,16 @@ def test_what_arrow_would_take_for_good(tmp_path: Path) -> None:
         assert said == told_by(by_line(path))
 
 
+def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
+    """A carriage return between two words of a line is space, as it is to JSON."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(
+        b'{"kind": "result",\r"source":"a","row_number":1,"outcome":"failed"}\r\r\n'
+    )
+    assert told_by(in_bulk(path)) == told_by(by_line(path))
+    assert told_by(by_line(path))[1] == ""
+
+
 def test_long_lines_and_many_blocks(tmp_path: Path) -> None:
     """Lines longer than a block, and more blocks than are read at once, all come."""
     path = tmp_path / "journal.jsonl"
@@ -311,6 +321,17 @@ def test_search_finds_what_reading_all_finds(data: bytes, row: int, face: str) -
             ]
             found = search(path, numbers, face_id)
             assert [r.number for r in found if r.kind == "result"] == wanted
+
+
+def test_search_survives_what_no_journal_holds(tmp_path: Path) -> None:
+    """A face id of half a character is not found; a row number of no kind is damage."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(
+        b'{"kind": "result","source":"a","row_number":[1],"outcome":"failed"}\n'
+    )
+    assert list(search(path, None, "\udcff")) == []
+    with pytest.raises(RunDirectoryError, match="line 1 is damaged"):
+        list(search(path, {1}, None))
 
 
 # Columns as CSV
