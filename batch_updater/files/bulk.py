@@ -29,7 +29,7 @@ _BLOCK = 1 << 20  # bytes
 _THREADS = 2
 _BEGIN = b'{"kind":"result",'
 _BEGIN_BYTES = np.frombuffer(_BEGIN, dtype=np.uint8)
-_NULL = re.compile(rb":\s*null")
+_NULL = re.compile(rb'(?<!\\)"\s*:\s*null')  # of a member, not in a payload's text
 _STAMP = len("2026-11-25T00:00:00.000000Z")
 _LATEST = 253_370_764_800_000_000 - 100 * 366 * 86_400_000_000  # a century before 9999
 _LINE_ATTEMPTS = pa.list_(

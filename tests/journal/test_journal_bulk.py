@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from batch_updater.errors import RunDirectoryError
 from batch_updater.files.batch import Batch
-from batch_updater.files.bulk import Lines, read_bulk
+from batch_updater.files.bulk import BulkReader, Lines, read_bulk
 from batch_updater.files.csv_columns import fractions, inert_cells, stamps
 from batch_updater.files.journal import Journal
 from batch_updater.files.line_reader import LineReader
@@ -65,6 +65,13 @@ RESULTS = st.builds(
     payload=TEXT,
 )
 NOTE = st.just({"kind": "session", "at": "2026-11-25T00:00:00.000000Z"})
+BARE: dict[str, Any] = {
+    "source": "a",
+    "row_number": 1,
+    "face_set_name": "s",
+    "face_id": "f",
+    "outcome": Outcome.EXPORTED,
+}
 LAYOUT = RowLayout({"a": ROWS, "é": ROWS})
 
 
@@ -187,6 +194,14 @@ def test_what_arrow_would_take_for_good(tmp_path: Path) -> None:
         said = told_by(in_bulk(path))
         assert "line 2 is damaged" in said[1], bad
         assert said == told_by(by_line(path))
+
+
+@pytest.mark.parametrize(("said", "odd"), [('"a\\":null"', False), ("null", True)])
+def test_null_in_a_payload_is_text(said: str, odd: bool, tmp_path: Path) -> None:
+    """A payload may hold null, and its line is read in bulk; a member may not."""
+    line = line_of(Result(**BARE)).rstrip(b"}\n") + b',"payload":%b}\n' % said.encode()
+    batch = BulkReader(tmp_path).parse(line, 1)
+    assert (batch is None) == odd
 
 
 def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
