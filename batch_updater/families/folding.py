@@ -263,7 +263,8 @@ def folded(family: Family, builder: SummaryBuilder | None = None) -> Iterator[Fo
         fold = Fold(family, family.root.manifest.layout.total)
         stack.enter_context(closing(fold))
         for number, member in enumerate(family.members):
-            with closing(_read(member, builder)) as account:
+            with closing(_account_of(member)) as account:
+                _read(member, account, builder)
                 fold.take(number, account, origin_of(member, family.root))
         yield fold
 
@@ -287,21 +288,23 @@ def origin_of(member: Member, root: Member) -> Origin:
     return Origin(origin)
 
 
-def _read(member: Member, builder: SummaryBuilder | None) -> Account:
+def _account_of(member: Member) -> Account:
     directory, layout = member.directory, member.manifest.layout
     asked = Asked(
         selected=read_selection(directory, member.manifest),
         later=read_noted(directory, layout.total).later,
     )
-    account = Account(layout, directory.path, asked)
-    for told in read_bulk(directory.journal, _TOLD):
+    return Account(layout, directory.path, asked)
+
+
+def _read(member: Member, account: Account, builder: SummaryBuilder | None) -> None:
+    for told in read_bulk(member.directory.journal, _TOLD):
         if builder and (isinstance(told, Lines) or told.kind == "session"):
             add_up(told, builder)
         if isinstance(told, Lines):
             account.note(told)
         elif told.kind == "session":
             account.begin(round(time_of(told) * 1e6))
-    return account
 
 
 def time_of(record: Record) -> float:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -28,7 +29,7 @@ _BLOCK = 1 << 20  # bytes
 _THREADS = 2
 _BEGIN = b'{"kind":"result",'
 _BEGIN_BYTES = np.frombuffer(_BEGIN, dtype=np.uint8)
-_NULL = re.compile(rb":\s*null")
+_NULL = re.compile(rb'(?<!\\)"\s*:\s*null')  # of a member, not in a payload's text
 _STAMP = len("2026-11-25T00:00:00.000000Z")
 _LATEST = 253_370_764_800_000_000 - 100 * 366 * 86_400_000_000  # a century before 9999
 _LINE_ATTEMPTS = pa.list_(
@@ -212,7 +213,7 @@ class BulkReader:
     def _carefully(
         self, data: bytes, offsets: Sequence[int], number: int
     ) -> Iterator[Record | Lines]:
-        lines = data.splitlines(keepends=True)
+        lines = BytesIO(data)  # ends lines at line feeds alone
         records = (
             Record(offset, parse_line(line, self._path, n), self._path, n)
             for n, (line, offset) in enumerate(zip(lines, offsets, strict=True), number)

@@ -1,10 +1,10 @@
 """Finding a few lines of a journal without reading the others."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import orjson
 
 from batch_updater.files.batch import Whole
 from batch_updater.files.bulk import line_edges, look_like_results, whole_lines
@@ -59,7 +59,9 @@ def _needles(
     if row_numbers is not None:
         return [b'"row_number":%d,' % number for number in row_numbers]
     assert face_id is not None  # noqa: S101  (one of the two is asked for)
-    return [orjson.dumps(face_id), _ESCAPE]
+    spelled = json.dumps(face_id, ensure_ascii=False)  # as we do
+    # An argument may hold half a character, which then stands on no line.
+    return [spelled.encode(errors="surrogatepass"), _ESCAPE]
 
 
 def _candidates(data: bytes, edges: Whole, needles: Sequence[bytes]) -> Whole:
@@ -77,6 +79,6 @@ def _is_meant(
     record: Record, row_numbers: Collection[int] | None, face_id: str | None
 ) -> bool:
     facts = record.facts
-    if row_numbers is not None and facts["row_number"] not in row_numbers:
+    if row_numbers is not None and record.result().row_number not in row_numbers:
         return False
     return face_id is None or facts.get("face_id") == face_id

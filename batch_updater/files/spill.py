@@ -35,7 +35,7 @@ class Spill:
         write: tests give a worse disk.
 
     Raises:
-        InputError: from `add` and `read`, the disk does not take the file.
+        InputError: from `add`, the disk does not take the file.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class Kept:
         """Write findings down if that can be done; a run goes on without it."""
         if len(found.refused) > _MOST or not found.ahead:
             return
-        pairs = np.array([*found.refused.first(len(found.refused))], dtype=np.int64)
+        pairs = found.refused.pairs()
         head = {"key": self.key, "refused": len(pairs), **_told(found, self.values)}
         data = orjson.dumps(head) + b"\n" + found.repeated.packed() + pairs.tobytes()
         with suppress(OSError):

@@ -102,6 +102,16 @@ class Refused:
             if not most:
                 return
 
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """Return all of them with what they conflict with, in the order of the input."""
+        pairs = np.empty((self._count, 2), dtype=np.int64)
+        first = 0
+        for bucket in range(BUCKETS if self._count else 0):
+            rows, because = self._bucket(bucket)
+            pairs[first : first + len(rows)] = np.stack([rows, because], axis=1)
+            first += len(rows)
+        return pairs
+
     def _bucket(self, bucket: int) -> tuple[Column, ...]:
         if bucket != self._open:
             blocks = [*self._spill.read(bucket)] or [(np.empty(0, "i8"),) * 2]

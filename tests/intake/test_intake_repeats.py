@@ -88,6 +88,7 @@ def test_refused_rows_are_those_a_dictionary_finds(
     assert refused.within(0, len(ids)) == expected
     assert len(refused) == len(expected)
     assert list(refused.first(3)) == sorted(expected.items())[:3]
+    assert refused.pairs().tolist() == [list(p) for p in sorted(expected.items())]
 
 
 @MANY

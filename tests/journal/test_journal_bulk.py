@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from batch_updater.errors import RunDirectoryError
 from batch_updater.files.batch import Batch
-from batch_updater.files.bulk import Lines, read_bulk
+from batch_updater.files.bulk import BulkReader, Lines, read_bulk
 from batch_updater.files.csv_columns import fractions, inert_cells, stamps
 from batch_updater.files.journal import Journal
 from batch_updater.files.line_reader import LineReader
@@ -65,6 +65,13 @@ RESULTS = st.builds(
     payload=TEXT,
 )
 NOTE = st.just({"kind": "session", "at": "2026-11-25T00:00:00.000000Z"})
+BARE: dict[str, Any] = {
+    "source": "a",
+    "row_number": 1,
+    "face_set_name": "s",
+    "face_id": "f",
+    "outcome": Outcome.EXPORTED,
+}
 LAYOUT = RowLayout({"a": ROWS, "é": ROWS})
 
 
@@ -189,6 +196,24 @@ def test_what_arrow_would_take_for_good(tmp_path: Path) -> None:
         assert said == told_by(by_line(path))
 
 
+@pytest.mark.parametrize(("said", "odd"), [('"a\\":null"', False), ("null", True)])
+def test_null_in_a_payload_is_text(said: str, odd: bool, tmp_path: Path) -> None:
+    """A payload may hold null, and its line is read in bulk; a member may not."""
+    line = line_of(Result(**BARE)).rstrip(b"}\n") + b',"payload":%b}\n' % said.encode()
+    batch = BulkReader(tmp_path).parse(line, 1)
+    assert (batch is None) == odd
+
+
+def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
+    """A carriage return between two words of a line is space, as it is to JSON."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(
+        b'{"kind": "result",\r"source":"a","row_number":1,"outcome":"failed"}\r\r\n'
+    )
+    assert told_by(in_bulk(path)) == told_by(by_line(path))
+    assert told_by(by_line(path))[1] == ""
+
+
 def test_long_lines_and_many_blocks(tmp_path: Path) -> None:
     """Lines longer than a block, and more blocks than are read at once, all come."""
     path = tmp_path / "journal.jsonl"
@@ -311,6 +336,17 @@ def test_search_finds_what_reading_all_finds(data: bytes, row: int, face: str) -
             ]
             found = search(path, numbers, face_id)
             assert [r.number for r in found if r.kind == "result"] == wanted
+
+
+def test_search_survives_what_no_journal_holds(tmp_path: Path) -> None:
+    """A face id of half a character is not found; a row number of no kind is damage."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(
+        b'{"kind": "result","source":"a","row_number":[1],"outcome":"failed"}\n'
+    )
+    assert list(search(path, None, "\udcff")) == []
+    with pytest.raises(RunDirectoryError, match="line 1 is damaged"):
+        list(search(path, {1}, None))
 
 
 # Columns as CSV
