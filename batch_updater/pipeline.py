@@ -162,7 +162,7 @@ async def execute(
                 notices.run_id = run.directory.run_id
                 ready, manifest = _put_on_record(ready, run)
             if not job.resumed:
-                _keep_findings(ready, run.directory)
+                await asyncio.to_thread(_keep_findings, ready, run.directory)
             notices.mention(f"{job.command} begins, version {__version__}")
             stop = await _deliver(ready, outlet, run)
             say_the_end(stop, notices, values=settings.include_values)

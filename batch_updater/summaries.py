@@ -157,6 +157,9 @@ def add_up(told: Record | Lines, builder: SummaryBuilder) -> None:
         builder.note_rate(told.facts)
 
 
+_OF_PAGES = ("source", "row_number", "outcome", "attempts")
+
+
 def write_listing(
     directory: RunDirectory,
     manifest: Manifest,
@@ -172,7 +175,7 @@ def write_listing(
         listed: how many different faces its pages hold.
     """
     builder = SummaryBuilder()
-    for lines in read_bulk(directory.journal):
+    for lines in read_bulk(directory.journal, _OF_PAGES):
         add_up(lines, builder)
     outcomes = builder.tally.outcomes
     outcomes[Outcome.EXPORTED] = listed

@@ -192,8 +192,8 @@ class BulkReader:
 
     def _is_sound(self, data: bytes) -> bool:
         # Arrow takes any bytes for text that is not asked for, and nulls for nothing.
-        if not self._whole:
-            return data.isascii() or bool(data.decode())
+        if not self._whole and not data.isascii():
+            data.decode()
         return b"null" not in data or not _NULL.search(data)
 
     def _checked(self, columns: Any) -> Batch | None:

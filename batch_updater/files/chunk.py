@@ -19,14 +19,14 @@ class ReadOptions:
         encoding: of text formats, as Python names it.
         chunk_rows: most rows in a chunk of JSON Lines or Parquet; a chunk of CSV
             or TSV ends with the block that reaches as many.
-        block_bytes: text is read in blocks of this size, which no line may
-            exceed; pyarrow reads up to 32 of them ahead.
+        block_bytes: text is read in blocks of at most this size, which no line
+            may exceed.
     """
 
     delimiter: str | None = None
     encoding: str = "utf-8"
     chunk_rows: int = 8192
-    block_bytes: int = 1 << 18
+    block_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,6 @@ class RunDirectory:
             self.journal,
             self.spool,
             self.mended,
-            self.survey,
             self.path / RESERVE,
             temporary_name(self.manifest),
         )

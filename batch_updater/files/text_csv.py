@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,8 @@ from batch_updater.files.csv_faults import count_rows, delimiter_of, field_limit
 from batch_updater.files.inputs import Input
 from batch_updater.files.text import open_text
 
+_SMALL = 1 << 18  # bytes: pyarrow reads up to 32 blocks ahead, however few fill a chunk
+
 
 def read(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk]:
     """
@@ -23,18 +25,26 @@ def read(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Chunk
         verify: also refuse what pyarrow would read without complaint although
             it is no proper CSV; for the first time a file is read.
     """
-    with open_text(source, options) as text:
-        body: io.BufferedReader = io.BufferedReader(text, options.block_bytes)
-        header = _header(body, source, options)
-        row = 1
-        batches = _batches(body, len(header), source, options)
-        for batch in _joined(batches, options.chunk_rows):
-            yield arrow_chunk(source.name, row, header, batch)
-            row += batch.num_rows
-        # Only quotes and single CRs are read in more than one way, so a file
-        # without them (most are) need not be read again.
-        if verify and (text.has_quotes or text.has_lone_returns):
-            _compare(row - 1, source, options)
+    delimiter, row = delimiter_of(source, options), 1
+    for block in (min(_SMALL, options.block_bytes), options.block_bytes):
+        with open_text(source, options) as text:
+            body: io.BufferedReader = io.BufferedReader(text, options.block_bytes)
+            header = _header(body, source, options)
+            names = [str(i) for i in range(len(header))]
+            batches = _after(row - 1, _batches(body, names, delimiter, block))
+            try:
+                for batch in _joined(batches, options.chunk_rows):
+                    yield arrow_chunk(source.name, row, header, batch)
+                    row += batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                if block < options.block_bytes:
+                    continue  # a line may be longer than a small block
+                raise _explained(error, source, options) from error
+            # Only quotes and single CRs are read in more than one way, so a file
+            # without them (most are) need not be read again.
+            if verify and (text.has_quotes or text.has_lone_returns):
+                _compare(row - 1, source, options)
+            return
 
 
 def read_names(source: Input, options: ReadOptions) -> tuple[str, ...]:
@@ -61,15 +71,20 @@ def _header(
 
 
 def _batches(
-    body: io.BufferedReader, width: int, source: Input, options: ReadOptions
+    body: io.BufferedReader, names: Sequence[str], delimiter: str, block: int
 ) -> Iterator[Any]:
     if not body.peek(1):
         return  # pyarrow would call it an empty file
-    try:
-        with _open(body, width, source, options) as reader:
-            yield from reader
-    except (pa.ArrowException, OSError) as error:
-        raise _explained(error, source, options) from error
+    with _open(body, names, delimiter, block) as reader:
+        yield from reader
+
+
+def _after(rows: int, batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield batches without so many rows at their start."""
+    for batch in batches:
+        if rows < batch.num_rows:
+            yield batch.slice(rows)
+        rows = max(0, rows - batch.num_rows)
 
 
 def _joined(batches: Iterator[Any], rows: int) -> Iterator[Any]:
@@ -91,19 +106,18 @@ def _one(parts: list[Any]) -> Any:
 
 
 def _open(
-    body: io.BufferedReader, width: int, source: Input, options: ReadOptions
+    body: io.BufferedReader, names: Sequence[str], delimiter: str, block: int
 ) -> Any:
-    names = [str(i) for i in range(width)]
     return arrow_csv.open_csv(
         body,
         arrow_csv.ReadOptions(
             # one thread reads millions of rows a second, and keeps their order
             use_threads=False,
-            block_size=options.block_bytes,
+            block_size=block,
             column_names=names,
         ),
         arrow_csv.ParseOptions(
-            delimiter=delimiter_of(source, options),
+            delimiter=delimiter,
             newlines_in_values=True,
             ignore_empty_lines=True,
         ),

@@ -3,7 +3,7 @@
 import operator
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -78,7 +78,10 @@ class Transport:
 
     def hide(self, secret: str) -> None:
         """Let no answer repeat a secret: gateways quote what they were sent."""
-        for each in (*self._proxy_secrets, secret):
+        self._hide_all((*self._proxy_secrets, secret))
+
+    def _hide_all(self, secrets: Iterable[str]) -> None:
+        for each in secrets:
             self._redaction.hide(each)
 
     async def send(
@@ -138,7 +141,7 @@ class Transport:
             route = self._routes[target] = self._route_by(proxy, url.origin())
             if proxy:
                 self._proxy_secrets |= {proxy.password, proxy.login}
-                self.hide("")
+                self._hide_all(self._proxy_secrets)
         return route
 
     def _route_by(self, proxy: Proxy | None, origin: URL) -> _Route:

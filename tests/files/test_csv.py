@@ -151,3 +151,15 @@ def test_large_cells_are_fine_within_a_block(tmp_path: Path) -> None:
     (chunk,) = chunks(tmp_path, f'{cell},b\n"{cell}",1\n'.encode())
     assert chunk.header == (cell, "b")
     assert rows([chunk]) == [[cell, "1"]]
+
+
+@pytest.mark.parametrize("wide", [[0], [30_000], [99], [5, 6, 70_000]])
+def test_a_line_wider_than_the_usual_block(tmp_path: Path, wide: list[int]) -> None:
+    """One cell of half a megabyte, wherever it stands, changes no other row's number."""
+    lines = [f"{i},{'x' * (500_000 if i in wide else 3)}" for i in range(80_000)]
+    found = chunks(tmp_path, ("id,note\n" + "\n".join(lines) + "\n").encode())
+    assert [row[0] for row in rows(found)] == [str(i) for i in range(80_000)]
+    assert [i for i, row in enumerate(rows(found)) if len(row[1]) > 3] == wide
+    assert [chunk.first_row for chunk in found] == [
+        int(str(chunk.frame.iloc[0, 0])) + 1 for chunk in found
+    ]
