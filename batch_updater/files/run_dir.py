@@ -74,11 +74,12 @@ class RunDirectory:
 
     @property
     def beginnings(self) -> tuple[Path, ...]:
-        """What a run makes before run.json, and what it is killed with."""
+        """What a run whose run.json is not there may hold: not begun, or lost."""
         return (
             self.journal,
             self.spool,
             self.mended,
+            self.survey,
             self.path / RESERVE,
             temporary_name(self.manifest),
         )
