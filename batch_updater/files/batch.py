@@ -61,6 +61,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def spread(values: Any, where: npt.NDArray[np.bool_]) -> Any:
+    """Return Arrow's values at the places that are set, and nulls between them."""
+    if where.all():
+        return values
+    return values.take(pa.array(np.cumsum(where) - 1, mask=~where))
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """
@@ -163,7 +170,7 @@ class Batch:
 
     def spread(self, where: npt.NDArray[np.bool_]) -> Self:
         """Return the rows at the places that are set, and nulls between them."""
-        return self.take(pa.array(np.cumsum(where) - 1, mask=~where))
+        return type(self)(spread(self.columns, where))
 
     def filled(self, known: npt.NDArray[np.bool_], **columns: Sequence[Any]) -> Self:
         """Return the same with values for the rows that are not known."""

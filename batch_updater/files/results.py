@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_updater.files.batch import Batch
+from batch_updater.files.batch import Batch, spread
 from batch_updater.files.csv_columns import (
     flags,
     fractions,
@@ -90,9 +89,9 @@ def result_columns(batch: Batch, *, with_payload: bool) -> list[Any]:
         batch.texts("request_id"),
         pa.array(attempts.counts, pa.int32()),
         pa.array(batch.flags("ambiguous")),
-        _spread(pa.array(attempts.latency[last] / 1000), tried),
-        pc.fill_null(_spread(started, tried), ""),
-        pc.fill_null(_spread(finished, tried), ""),
+        spread(pa.array(attempts.latency[last] / 1000), tried),
+        pc.fill_null(spread(started, tried), ""),
+        pc.fill_null(spread(finished, tried), ""),
         batch.texts("payload_sha256"),
     ]
     return [*columns, batch.texts("payload")] if with_payload else columns
@@ -100,13 +99,6 @@ def result_columns(batch: Batch, *, with_payload: bool) -> list[Any]:
 
 def _either(texts: Any, others: Any) -> Any:
     return pc.if_else(pc.equal(texts, ""), others, texts)
-
-
-def _spread(values: Any, where: npt.NDArray[np.bool_]) -> Any:
-    """Return values at their places, and nulls between them."""
-    if where.all():
-        return values
-    return values.take(pa.array(np.cumsum(where) - 1, mask=~where))
 
 
 class ResultsWriter(Protocol):

@@ -121,7 +121,7 @@ async def _answer(
     headers = message.headers
     return Reply(
         status=message.code,
-        body=await _read_body(content, headers, limit),
+        body=await _read_body(content, limit),
         request_id=clean(headers.get("X-Request-Id", "")),
         retry_after=_retry_after(headers.get("Retry-After")),
         date=headers.get("Date", ""),
@@ -141,9 +141,7 @@ def _retry_after(header: str | None) -> float | None:
     return parse_retry_after(header, datetime.now(UTC)) if header else None
 
 
-async def _read_body(
-    content: StreamReader, headers: Mapping[str, str], limit: int
-) -> bytes:
+async def _read_body(content: StreamReader, limit: int) -> bytes:
     if content.is_eof() and content.total_bytes <= limit:  # it came with its headers
         return content.read_nowait()
     parts, size = [], 0
