@@ -14,6 +14,7 @@ from bench import Bench, fault, make_rows, wait_for
 from commands import Started, started
 
 from batch_updater.emulator.witness import Applied
+from batch_updater.files.quota_file import QuotaFile
 
 RATE = 50
 # The server shares this process, so a busy machine makes arrivals late; the exact cap
@@ -21,7 +22,7 @@ RATE = 50
 HEADROOM = 0.05
 USED = 0.97 * RATE / (1 + HEADROOM)
 PACE = ("--rate", str(RATE), "--headroom", str(HEADROOM), "--share-quota")
-ROWS = 400
+ROWS = 1000
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def test_a_run_that_is_stopped_holds_nobody_up(bench: Bench) -> None:
     """Stopped again and again, and woken up: the other uses its share, and no burst comes."""
     with sharing(bench, 2) as runs:
         for _ in range(3):
-            runs[0].send(signal.SIGSTOP)
+            stop_between_starts(runs[0], bench)
             applied(bench, 8)
             alone = applied(bench, 30)
             runs[0].send(signal.SIGCONT)
@@ -105,11 +106,31 @@ def test_a_run_that_is_stopped_holds_nobody_up(bench: Bench) -> None:
     assert bench.emulator.witness.worst_second() <= RATE
 
 
+def stop_between_starts(run: Started, bench: Bench) -> None:
+    """Stop a run that does not hold the file just then: holding it stops the others."""
+    file = QuotaFile(quota_path(bench))
+    try:
+        while True:
+            run.send(signal.SIGSTOP)
+            stat = Path(f"/proc/{run.process.pid}/stat")
+            wait_for(lambda: stat.read_text().rpartition(") ")[2].startswith("T"))
+            if file.holder() != run.process.pid:
+                return
+            run.send(signal.SIGCONT)
+    finally:
+        file.close()
+
+
+def quota_path(bench: Bench) -> Path:
+    """Return where the runs keep the quota that they share."""
+    (path,) = (bench.folder / "batch-updater" / "quota").iterdir()
+    return path
+
+
 def test_a_signal_drains_while_another_process_holds_the_file(bench: Bench) -> None:
     """Who waits for a stopped process says so, and is not stuck with it."""
     with sharing(bench, 1) as (run,):
-        (path,) = (bench.folder / "batch-updater" / "quota").iterdir()
-        fd = os.open(path, os.O_RDWR)
+        fd = os.open(quota_path(bench), os.O_RDWR)
         wait_for(lambda: _locks(fd))
         told = bench.folder / "run0" / ".err"
         wait_for(lambda: "which holds the shared quota" in told.read_text())
