@@ -18,11 +18,11 @@ from batch_updater.delivery.window import refuse_past
 from batch_updater.ending import conclude, views_later
 from batch_updater.errors import TooManyErrors
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
+from batch_updater.jobs import Job
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import Outcome, Result
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Summary, Tally

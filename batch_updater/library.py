@@ -40,11 +40,12 @@ from batch_updater.event_loop import run_to_end
 from batch_updater.files.inputs import resolve_inputs
 from batch_updater.frs.credentials import Password
 from batch_updater.frs.signing import AccessKey
+from batch_updater.jobs import Job
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.tasks import make_task
 from batch_updater.models import FaceUpdate, Outcome, Result, Task
 from batch_updater.outlet import open_outlet
-from batch_updater.pipeline import Job, execute
+from batch_updater.pipeline import execute
 from batch_updater.report.summary import Summary
 from batch_updater.upkeep import time_window
 

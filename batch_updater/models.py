@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
+from typing import Any
 
 FieldValue = str | int | float | bool
 
@@ -26,6 +27,8 @@ class Outcome(StrEnum):
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     EXPORTED = "exported"
+    SAME = "same"
+    MISMATCH = "mismatch"
     MISSING = "missing"
     FAILED = "failed"
     INVALID = "invalid"
@@ -39,11 +42,21 @@ class Purpose(StrEnum):
 
     UPDATE = "update"
     EXPORT = "export"
+    PLAN = "plan"
+    VERIFY = "verify"
 
     @property
     def wanted(self) -> Outcome:
         """The outcome that every row should end in."""
-        return Outcome.EXPORTED if self is Purpose.EXPORT else Outcome.UPDATED
+        return _WANTED[self]
+
+
+_WANTED = {
+    Purpose.UPDATE: Outcome.UPDATED,
+    Purpose.EXPORT: Outcome.EXPORTED,
+    Purpose.PLAN: Outcome.EXPORTED,
+    Purpose.VERIFY: Outcome.SAME,
+}
 
 
 class ErrorClass(StrEnum):
@@ -63,6 +76,37 @@ class Verdict(StrEnum):
     SETTLE = "settle"
     FAIL_ROW = "fail_row"
     STOP_RUN = "stop_run"
+
+
+class UpdateMode(StrEnum):
+    """
+    What an update says of the fields that its row does not name.
+
+    Whether FRS keeps them is not documented (section 1.3 of the facts), so each mode
+    is built to mean the same either way, or says what it takes for granted.
+    """
+
+    MERGE = "merge"
+    REPLACE = "replace"
+    READ_MODIFY_WRITE = "read-modify-write"
+
+
+class Against(StrEnum):
+    """Where a plan learns what faces hold now."""
+
+    REMOTE = "remote"
+    STATE = "state"
+    AUTO = "auto"
+
+
+class PlanStatus(StrEnum):
+    """What a plan says of a row; `failed` is a face that could not be read."""
+
+    CHANGE = "change"
+    SAME = "same"
+    MISSING = "missing"
+    INVALID = "invalid"
+    FAILED = "failed"
 
 
 class OnDuplicate(StrEnum):
@@ -100,13 +144,32 @@ class FaceUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """
+    What a plan saw of a face before it is changed.
+
+    Args:
+        seen: what each field that the update names held: by the names of
+            mapping/comparison, ABSENT for one that the face did not have. None when
+            the plan did not know.
+        before: the whole face as FRS wrote it; None when it was not read.
+        kept: fields whose old value a rollback wants back, and the API cannot give.
+    """
+
+    seen: Mapping[str, Any] | None
+    before: Mapping[str, Any] | None = None
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """An update plus where it came from."""
+    """An update plus where it came from, and what a plan saw if it is from one."""
 
     update: FaceUpdate
     face_set_name: str
     source: str
     row_number: int
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,16 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from batch_updater.config.connection import Connection
 from batch_updater.config.mapping_file import settle
-from batch_updater.config.settings import Settings, Texts
+from batch_updater.config.settings import Settings
 from batch_updater.delivery.feed import Feed, read_in_thread
 from batch_updater.delivery.first_rows import FirstRows
-from batch_updater.delivery.notices import Notices
-from batch_updater.delivery.pool import Send, open_pool
+from batch_updater.delivery.pool import open_pool
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.window import refuse_past
 from batch_updater.ending import conclude, views_later
@@ -28,22 +25,18 @@ from batch_updater.errors import (
     RunDirectoryError,
     RunStopped,
 )
-from batch_updater.files.inputs import STDIN, Input
+from batch_updater.files.inputs import STDIN
 from batch_updater.files.run_dir import MENDED, RunDirectory
-from batch_updater.frs.protocol import FaceSet
-from batch_updater.intake.items import make_items
-from batch_updater.intake.kept import kept_in, look
-from batch_updater.intake.rows import Intake
-from batch_updater.intake.survey import Survey, later_rows
-from batch_updater.intake.unchecked import count_only, refuse_to_skip
+from batch_updater.intake.kept import kept_in
+from batch_updater.intake.survey import Survey
+from batch_updater.intake.unchecked import refuse_to_skip
+from batch_updater.jobs import Job, Ready
 from batch_updater.manifest import Manifest, make_intake
-from batch_updater.mapping.columns import FieldTypes
-from batch_updater.models import OnDuplicate, OnInvalid, Purpose, Task
+from batch_updater.models import OnInvalid
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
-from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.selection import Selection
@@ -56,70 +49,8 @@ from batch_updater.upkeep import (
     upkeep,
 )
 from batch_updater.version import __version__
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """
-    What to run.
-
-    Args:
-        texts: the settings as they were given, for run.json.
-        pending: the rows to send; None means all.
-        resumed: the run that goes on, or None for a new one.
-        retry: whose failed rows are sent again, and why these.
-        changed: settings that a resume was told otherwise, as [before, now].
-        purpose: whether rows are updates, or faces to read.
-    """
-
-    settings: Settings
-    texts: Texts
-    connection: Connection
-    inputs: tuple[Input, ...]
-    pending: Selection | None = None
-    resumed: Opened | None = None
-    retry: Retry | None = None
-    changed: Mapping[str, Any] = field(default_factory=dict)
-    purpose: Purpose = Purpose.UPDATE
-
-    @property
-    def lists(self) -> bool:
-        """Whether this is an export that goes by listing."""
-        return self.purpose is Purpose.EXPORT and not self.inputs
-
-    @property
-    def command(self) -> str:
-        """The word for it in the journal."""
-        if self.resumed:
-            return "resume"
-        if self.purpose is Purpose.EXPORT:
-            return "export"
-        return "retry" if self.retry else "run"
-
-    @property
-    def session(self) -> Mapping[str, Any]:
-        """What the journal says of this session."""
-        changed = {"settings": dict(self.changed)} if self.changed else {}
-        return {"command": self.command, **changed}
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A job whose every row has been checked; nothing is sent yet."""
-
-    job: Job
-    intake: Intake
-    types: FieldTypes
-    face_set: FaceSet
-    found: Survey
-
-    @property
-    def rows(self) -> int:
-        """How many rows will be sent."""
-        pending = self.job.pending
-        clean = self.found.clean
-        return clean if pending is None else min(clean, pending.count())
-
+from batch_updater.work.table import WORK
+from batch_updater.work.work import Session
 
 Announce = Callable[[Survey, int], None]
 
@@ -187,7 +118,7 @@ def _put_on_record(ready: Ready, run: Opened) -> tuple[Ready, Manifest]:
 
 
 async def _prepare(job: Job, outlet: Outlet) -> Ready:
-    settings, gate = job.settings, outlet.signals.gate
+    settings, gate, work = job.settings, outlet.signals.gate, WORK[job.purpose]
     async with time_window(outlet.signals, settings):
         face_set = await outlet.ask_face_set()
     intake = make_intake(settings, job.inputs, job.purpose)
@@ -195,50 +126,18 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     async with time_window(outlet.signals, settings, checking=True):
         # The thread only looks: closing the gate is for the loop alone.
         found = await asyncio.to_thread(
-            _look_ahead, job, intake, types, lambda: bool(gate.reason)
+            work.look, job, intake, types, lambda: bool(gate.reason)
         )
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
     ready = Ready(job, intake, types, face_set, found)
-    return await asyncio.to_thread(_with_later_rows, ready, outlet.signals.notices)
-
-
-def _look_ahead(
-    job: Job, intake: Intake, types: FieldTypes, stopped: Callable[[], bool]
-) -> Survey:
-    if not job.settings.check_ahead:
-        return count_only(intake)
-    policy, run = job.settings.on_duplicate, job.resumed
-    kept = kept_in(run.directory.survey, intake, types, policy) if run else None
-    return look(kept, intake, types, policy, stopped)
+    return await asyncio.to_thread(work.choose, ready, outlet.signals.notices)
 
 
 def _keep_findings(ready: Ready, directory: RunDirectory) -> None:
     policy = ready.job.settings.on_duplicate
     kept_in(directory.survey, ready.intake, ready.types, policy).save(ready.found)
-
-
-def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
-    """Let later rows of a face go along with one that is sent again, in order."""
-    job, retry = ready.job, ready.job.retry
-    if (
-        not retry
-        or job.resumed
-        or job.settings.on_duplicate is not OnDuplicate.IN_ORDER
-    ):
-        return ready
-    later = retry.later
-    if later is None and job.pending is not None:
-        later = later_rows(ready.intake, ready.found, job.pending)
-        job = replace(job, pending=job.pending | later)
-    if later is not None and later.any():
-        notices.tell(
-            f"{count_rows(later.count())} that did not fail will go along: they "
-            "update the same faces later, and their values have to stay the last"
-        )
-    job = replace(job, retry=replace(retry, later=later))
-    return replace(ready, job=job)
 
 
 def _reasons(ready: Ready) -> tuple[Selection | None, Retry | None]:
@@ -306,18 +205,24 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     notices, run_dir = outlet.signals.notices, run.directory.path
     scribe = Scribe(run.journal, gate, notices.tell)
     pending = _pending(ready)
-    items = make_items(ready.intake, ready.types, ready.found, pending)
+    work = WORK[ready.job.purpose]
+    items = work.items(ready, pending)
+    session = Session(ready=ready, outlet=outlet, run=run, scribe=scribe)
     tally, rows = Tally(ready.job.purpose.wanted), pending.count()
     first = FirstRows(settings.same_failures)
-    send = stopping_on_errors(_sender(ready, outlet), _allowed(settings, rows), gate)
     to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
     async with (
-        aclosing(read_in_thread(items)) as batches,
+        work.sending(session) as send,
+        aclosing(work.hand_on(read_in_thread(items), session)) as batches,
         scribe.syncing(),
         time_window(outlet.signals, settings) as window,
         upkeep(shown(rows, to_send, mode, outlet.pacer.cap, window), tally),
         rate_followed(run.directory.rate, outlet.pacer, notices),
-        open_pool(Feed(batches, gate), send, settings.concurrency) as pool,
+        open_pool(
+            Feed(batches, gate),
+            stopping_on_errors(send, _allowed(settings, rows), gate),
+            settings.concurrency,
+        ) as pool,
     ):
         with (
             notices.kept(scribe.note),
@@ -339,12 +244,6 @@ def _allowed(settings: Settings, rows: int) -> int | None:
     return None if settings.max_errors is None else settings.max_errors.of(rows)
 
 
-def _sender(ready: Ready, outlet: Outlet) -> Send:
-    if ready.job.purpose is Purpose.EXPORT:
-        return outlet.reader().read_face
-    return outlet.sender(_repeats(ready))
-
-
 def _input_lost(error: InputError, found: Survey) -> RunStopped:
     if not found.ahead:
         said = (
@@ -359,14 +258,3 @@ def _pending(ready: Ready) -> Selection:
     if ready.job.pending is not None:
         return ready.job.pending
     return Selection.all(ready.found.total)
-
-
-def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
-    layout, repeated = ready.found.layout, ready.found.repeated
-    if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
-        return None
-    if not ready.found.ahead:
-        return lambda task: True
-    if not repeated.any():
-        return None
-    return lambda task: repeated[layout.ordinal(task.source, task.row_number)]

@@ -12,8 +12,8 @@ from batch_updater.config.connection import make_connection
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import Input
 from batch_updater.files.run_dir import temporary_name
+from batch_updater.jobs import Job
 from batch_updater.models import Purpose
-from batch_updater.pipeline import Job
 
 # Ids that stand twice are asked for once; values are in the file, nowhere else.
 _FORCED = {

@@ -35,6 +35,11 @@ _TITLES = {
     "pace": "pace",
     "retry": "retry",
     "safety": "safety",
+    "update": "what is sent",
+    "state": "what was last applied",
+    "plan": "planning",
+    "apply": "applying",
+    "verify": "verifying",
     "output": "output",
     "credentials": "credentials",
 }

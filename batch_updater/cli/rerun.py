@@ -19,6 +19,7 @@ from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
+from batch_updater.jobs import Job
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,
@@ -26,7 +27,6 @@ from batch_updater.manifest import (
     pending_rows,
 )
 from batch_updater.models import Purpose
-from batch_updater.pipeline import Job
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection

@@ -15,9 +15,9 @@ from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.families.reunion import still_failed
 from batch_updater.files.lock import locked
+from batch_updater.jobs import Job
 from batch_updater.manifest import make_intake, pending_rows
 from batch_updater.models import Purpose
-from batch_updater.pipeline import Job
 from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import (
     Asked,

@@ -24,7 +24,8 @@ from batch_updater.delivery.signals import Signals
 from batch_updater.event_loop import run_to_end
 from batch_updater.export import list_faces
 from batch_updater.intake.survey import Survey
-from batch_updater.pipeline import Job, execute
+from batch_updater.jobs import Job
+from batch_updater.pipeline import execute
 from batch_updater.report.text import count_rows
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ The table of settings: one line each for flag, environment variable and file key
 from functools import partial
 from pathlib import Path
 
+from batch_updater.config.credential_options import CREDENTIALS
 from batch_updater.config.modes import LogFormat, OutputMode
 from batch_updater.config.moments import parse_stop_at
 from batch_updater.config.option import Option, choice, text
@@ -18,16 +19,16 @@ from batch_updater.config.parsing import (
     parse_encoding,
     parse_field,
     parse_format,
-    parse_max_errors,
     parse_max_outage,
     parse_rate,
     parse_same_failures,
     parse_share,
     parse_snapshot,
+    parse_some,
     parse_switch,
 )
+from batch_updater.config.reconciling_options import RECONCILING
 from batch_updater.files.formats import InputFormat
-from batch_updater.frs.endpoints import METADATA_ENDPOINT
 from batch_updater.frs.protocol import LIST_WINDOW
 from batch_updater.frs.proxies import check_asked
 from batch_updater.models import OnDuplicate, OnInvalid
@@ -271,7 +272,7 @@ OPTIONS: tuple[Option, ...] = (
         name="max-errors",
         group="safety",
         help="stop when more rows than this have failed; 0 stops at the first",
-        parse=parse_max_errors,
+        parse=parse_some,
         metavar="N|N%",
     ),
     Option(
@@ -350,35 +351,8 @@ OPTIONS: tuple[Option, ...] = (
         default="false",
         switch=True,
     ),
-    Option(
-        name="auth",
-        group="credentials",
-        help="how to prove who we are; auto takes the first way there is: token, "
-        "aksk, password",
-        default="auto",
-        **text("auto", "token", "aksk", "password", "metadata"),
-    ),
-    Option(
-        name="iam-endpoint",
-        group="credentials",
-        help="IAM's URL, instead of the region's",
-        metavar="URL",
-        also="HUAWEICLOUD_SDK_IAM_ENDPOINT",
-    ),
-    Option(
-        name="metadata-endpoint",
-        group="credentials",
-        help="where a cloud server asks for its own keys, for --auth metadata",
-        default=METADATA_ENDPOINT,
-        metavar="URL",
-    ),
-    Option(
-        name="token-file",
-        group="credentials",
-        help="file of the token, if BATCH_UPDATER_TOKEN is not set",
-        parse=Path,
-        metavar="FILE",
-    ),
+    *RECONCILING,
+    *CREDENTIALS,
 )
 
 BY_NAME = {option.name: option for option in OPTIONS}

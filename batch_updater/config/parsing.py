@@ -7,6 +7,7 @@ from functools import partial
 from math import floor, inf, isfinite
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from batch_updater.files.formats import SNAPSHOT_SUFFIXES, InputFormat
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
@@ -19,14 +20,14 @@ _FIELD = re.compile(r"(?P<name>[^:=]+)(:(?P<type>[^=]*))?(=(?P<column>.+))?", re
 
 
 @dataclass(frozen=True, slots=True)
-class MaxErrors:
-    """How many rows may fail: a number, or a share of all rows."""
+class Share:
+    """So many of some rows: a number, or a share of all of them."""
 
     count: int | None = None
     share: float | None = None
 
     def of(self, rows: int) -> int:
-        """Return the number of failed rows that is still allowed."""
+        """Return the number that it comes to; fractions are dropped."""
         if self.count is not None:
             return self.count
         # rounded: 0.07 * 100 is 7.000000000000001 and 0.29 * 100 a bit under 29
@@ -64,14 +65,22 @@ def parse_share(text: str) -> float:
     return share
 
 
-def parse_max_errors(text: str) -> MaxErrors:
-    """Return the limit for `100` or `5%`."""
+def parse_some(text: str) -> Share:
+    """Return how many of some rows for `500` or `1%`."""
     if not text.endswith("%"):
-        return MaxErrors(count=parse_count(text, least=0))
+        return Share(count=parse_count(text, least=0))
     share = parse_number(text.removesuffix("%")) / 100
     if not 0 <= share <= 1:
         raise ValueError("give a number of rows, or a share from 0% to 100%")
-    return MaxErrors(share=share)
+    return Share(share=share)
+
+
+def parse_notify_url(text: str) -> str:
+    """Return the address of a webhook: https, or http on this machine."""
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.fragment:
+        raise ValueError("give an address such as https://hooks.example.com/frs")
+    return text
 
 
 def parse_same_failures(text: str) -> int | None:

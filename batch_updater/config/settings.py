@@ -16,12 +16,12 @@ from batch_updater.config.options import (
     OPTIONS,
     PROFILE_VARIABLE,
 )
-from batch_updater.config.parsing import MaxErrors
+from batch_updater.config.parsing import Share
 from batch_updater.config.secrets import MASK, read_secrets
 from batch_updater.errors import UsageError
 from batch_updater.files.formats import InputFormat
 from batch_updater.mapping.columns import FieldColumn
-from batch_updater.models import OnDuplicate, OnInvalid
+from batch_updater.models import Against, OnDuplicate, OnInvalid, UpdateMode
 
 DEFAULT_FILE = Path("batch-updater.toml")
 
@@ -69,11 +69,25 @@ class Settings:
     timeout: float
     settle: float
     dry_run: bool
-    max_errors: MaxErrors | None
+    max_errors: Share | None
     same_failures: int | None
     max_outage: float | None
     max_duration: float | None
     stop_at: datetime | None
+    update_mode: UpdateMode | None
+    backup: bool
+    changed_only: bool
+    state: Path | None
+    state_max_age: float
+    against: Against
+    drift_sample: Share
+    exit_code_no_change: int
+    max_changes: Share | None
+    max_age: float
+    check_drift: bool
+    yes: bool
+    sample: Share | None
+    notify_url: str | None
     run_dir: Path | None
     progress: str
     log_format: LogFormat

@@ -9,19 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_updater.config.parsing import (
-    MaxErrors,
+    Share,
     parse_count,
     parse_delimiter,
     parse_duration,
     parse_encoding,
     parse_field,
     parse_format,
-    parse_max_errors,
     parse_name,
     parse_number,
     parse_rate,
     parse_same_failures,
     parse_share,
+    parse_some,
     parse_switch,
 )
 from batch_updater.files.formats import InputFormat
@@ -58,10 +58,10 @@ GOOD: list[tuple[Parse, str, object]] = [
     (parse_share, "0.01", 0.01),
     (parse_share, "0", 0.0),
     (parse_share, "49.9%", 0.499),
-    (parse_max_errors, "0", MaxErrors(count=0)),
-    (parse_max_errors, "100", MaxErrors(count=100)),
-    (parse_max_errors, "5%", MaxErrors(share=0.05)),
-    (parse_max_errors, "100%", MaxErrors(share=1.0)),
+    (parse_some, "0", Share(count=0)),
+    (parse_some, "100", Share(count=100)),
+    (parse_some, "5%", Share(share=0.05)),
+    (parse_some, "100%", Share(share=1.0)),
     (parse_number, "1e3", 1000.0),
     (parse_count, "1", 1),
     (parse_count, "007", 7),
@@ -98,7 +98,7 @@ BAD: list[tuple[Parse, tuple[str, ...]]] = [
     (parse_rate, ("", "0", "-1", "nan", "inf", "100001", "0.0001", "ten", "Unlimited")),
     (parse_rate, ("1_0", "5/s", "2,5")),
     (parse_share, ("", "%", "50%", "0.5", "1", "-1%", "nan%", "x")),
-    (parse_max_errors, ("", "-1", "1.5", "101%", "-1%", "%", "nan%", "x")),
+    (parse_some, ("", "-1", "1.5", "101%", "-1%", "%", "nan%", "x")),
     (parse_number, ("", "x", "nan", "inf", "-inf", "1e999")),
     (parse_count, ("", "0", "-1", "1.0", "1e3", "+1", " 1", "\u0661", "x")),
     (parse_switch, ("2", "maybe", "tru")),
@@ -145,14 +145,14 @@ def test_bad_texts(parse: Parse, text: str) -> None:
 )
 def test_allowed_errors(text: str, rows: int, allowed: int) -> None:
     """--max-errors stops as soon as more than this number or share has failed."""
-    assert parse_max_errors(text).of(rows) == allowed
+    assert parse_some(text).of(rows) == allowed
 
 
 @MANY
 @given(percent=st.integers(0, 100), rows=st.integers(0, 10**9))
 def test_a_share_is_exact(percent: int, rows: int) -> None:
     """A percentage of rows is what integers say it is, without binary noise."""
-    assert parse_max_errors(f"{percent}%").of(rows) == percent * rows // 100
+    assert parse_some(f"{percent}%").of(rows) == percent * rows // 100
 
 
 def test_counts_have_bounds() -> None:

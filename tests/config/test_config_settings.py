@@ -214,6 +214,18 @@ BAD_TEXTS = {
     "max-outage": "-1s",
     "max-duration": "1 day",
     "stop-at": "6 am",
+    "update-mode": "overwrite",
+    "backup": "x",
+    "changed-only": "x",
+    "state-max-age": "0",
+    "against": "memory",
+    "drift-sample": "101%",
+    "exit-code-no-change": "126",
+    "max-changes": "-1",
+    "max-age": "a day",
+    "check-drift": "x",
+    "yes": "x",
+    "sample": "-1%",
     "to": "faces.xlsx",
     "page": "10001",
     "progress": "dots",
@@ -229,8 +241,20 @@ BAD_TEXTS = {
 
 def test_every_option_that_can_be_wrong_is_tried() -> None:
     """Only paths take any text; what may hold a password is tried on its own."""
-    paths = {"mapping", "run-dir", "quota-dir", "token-file", "ca-cert"}
-    assert set(BY_NAME) - set(BAD_TEXTS) == paths | {"proxy"}
+    paths = {"mapping", "run-dir", "quota-dir", "token-file", "ca-cert", "state"}
+    assert set(BY_NAME) - set(BAD_TEXTS) == paths | {"proxy", "notify-url"}
+
+
+@pytest.mark.parametrize("origin", ["flag", "environment", "file"])
+def test_a_bad_notify_url_is_not_repeated(config: Path, origin: str) -> None:
+    """Whoever knows such an address may post there: it is told by its flag alone."""
+    text = f"ftp://hooks.example.com/{CANARY}"
+    config.write_text(f'notify-url = "{text}"\n' if origin == "file" else "")
+    flags = {"notify-url": (text,)} if origin == "flag" else {}
+    environ = {"BATCH_UPDATER_NOTIFY_URL": text} if origin == "environment" else {}
+    with pytest.raises(UsageError, match="--notify-url.*give an address") as caught:
+        resolve(flags, environ)
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize("origin", ["flag", "environment", "file"])

@@ -108,11 +108,10 @@ def test_a_run_that_is_stopped_holds_nobody_up(bench: Bench) -> None:
 
 def stop_between_starts(run: Started, bench: Bench) -> None:
     """Stop a run that does not hold the file just then: holding it stops the others."""
-    file = QuotaFile(quota_path(bench))
+    file, stat = QuotaFile(quota_path(bench)), Path(f"/proc/{run.process.pid}/stat")
     try:
         while True:
             run.send(signal.SIGSTOP)
-            stat = Path(f"/proc/{run.process.pid}/stat")
             wait_for(lambda: stat.read_text().rpartition(") ")[2].startswith("T"))
             if file.holder() != run.process.pid:
                 return

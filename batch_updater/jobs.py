@@ -1,0 +1,80 @@
+"""What is to be run, and the same once every row of it has been looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_updater.config.connection import Connection
+from batch_updater.config.settings import Settings, Texts
+from batch_updater.files.inputs import Input
+from batch_updater.frs.protocol import FaceSet
+from batch_updater.intake.rows import Intake
+from batch_updater.intake.survey import Survey
+from batch_updater.mapping.columns import FieldTypes
+from batch_updater.models import Purpose
+from batch_updater.record import Opened
+from batch_updater.retries.choice import Retry
+from batch_updater.selection import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """
+    What to run.
+
+    Args:
+        texts: the settings as they were given, for run.json.
+        pending: the rows to send; None means all.
+        resumed: the run that goes on, or None for a new one.
+        retry: whose failed rows are sent again, and why these.
+        changed: settings that a resume was told otherwise, as [before, now].
+        purpose: whether rows are updates, or faces to read.
+    """
+
+    settings: Settings
+    texts: Texts
+    connection: Connection
+    inputs: tuple[Input, ...]
+    pending: Selection | None = None
+    resumed: Opened | None = None
+    retry: Retry | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    purpose: Purpose = Purpose.UPDATE
+
+    @property
+    def lists(self) -> bool:
+        """Whether this is an export that goes by listing."""
+        return self.purpose is Purpose.EXPORT and not self.inputs
+
+    @property
+    def command(self) -> str:
+        """The word for it in the journal."""
+        if self.resumed:
+            return "resume"
+        if self.purpose is Purpose.EXPORT:
+            return "export"
+        return "retry" if self.retry else "run"
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the journal says of this session."""
+        changed = {"settings": dict(self.changed)} if self.changed else {}
+        return {"command": self.command, **changed}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job whose every row has been checked; nothing is sent yet."""
+
+    job: Job
+    intake: Intake
+    types: FieldTypes
+    face_set: FaceSet
+    found: Survey
+
+    @property
+    def rows(self) -> int:
+        """How many rows will be sent."""
+        pending = self.job.pending
+        clean = self.found.clean
+        return clean if pending is None else min(clean, pending.count())

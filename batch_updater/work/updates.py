@@ -1,0 +1,69 @@
+"""Rows that are updates: each is sent, those of one face in order."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from batch_updater.delivery.notices import Notices
+from batch_updater.delivery.pool import Send
+from batch_updater.intake.kept import kept_in, look
+from batch_updater.intake.rows import Intake
+from batch_updater.intake.survey import Survey, later_rows
+from batch_updater.intake.unchecked import count_only
+from batch_updater.jobs import Job, Ready
+from batch_updater.mapping.columns import FieldTypes
+from batch_updater.models import OnDuplicate, Task
+from batch_updater.report.text import count_rows
+from batch_updater.work.work import Session, Work
+
+
+def look_ahead(
+    job: Job, intake: Intake, types: FieldTypes, stopped: Callable[[], bool]
+) -> Survey:
+    """Check every row, or only count them; what a run that goes on has kept is enough."""
+    if not job.settings.check_ahead:
+        return count_only(intake)
+    policy, run = job.settings.on_duplicate, job.resumed
+    kept = kept_in(run.directory.survey, intake, types, policy) if run else None
+    return look(kept, intake, types, policy, stopped)
+
+
+def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
+    """Let later rows of a face go along with one that is sent again, in order."""
+    job, retry = ready.job, ready.job.retry
+    if (
+        not retry
+        or job.resumed
+        or job.settings.on_duplicate is not OnDuplicate.IN_ORDER
+    ):
+        return ready
+    later = retry.later
+    if later is None and job.pending is not None:
+        later = later_rows(ready.intake, ready.found, job.pending)
+        job = replace(job, pending=job.pending | later)
+    if later is not None and later.any():
+        notices.tell(
+            f"{count_rows(later.count())} that did not fail will go along: they "
+            "update the same faces later, and their values have to stay the last"
+        )
+    job = replace(job, retry=replace(retry, later=later))
+    return replace(ready, job=job)
+
+
+@asynccontextmanager
+async def _sending(session: Session) -> AsyncIterator[Send]:
+    yield session.outlet.sender(_repeats(session.ready))
+
+
+def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
+    layout, repeated = ready.found.layout, ready.found.repeated
+    if ready.job.settings.on_duplicate is not OnDuplicate.IN_ORDER:
+        return None
+    if not ready.found.ahead:
+        return lambda task: True
+    if not repeated.any():
+        return None
+    return lambda task: repeated[layout.ordinal(task.source, task.row_number)]
+
+
+UPDATES = Work(look=look_ahead, choose=_with_later_rows, sending=_sending)
