@@ -252,7 +252,7 @@ def test_a_bad_notify_url_is_not_repeated(config: Path, origin: str) -> None:
     config.write_text(f'notify-url = "{text}"\n' if origin == "file" else "")
     flags = {"notify-url": (text,)} if origin == "flag" else {}
     environ = {"BATCH_UPDATER_NOTIFY_URL": text} if origin == "environment" else {}
-    with pytest.raises(UsageError, match="--notify-url.*give an address") as caught:
+    with pytest.raises(UsageError, match=r"--notify-url.*give an address") as caught:
         resolve(flags, environ)
     assert CANARY not in str(caught.value)
 
