@@ -172,6 +172,25 @@ class Task:
     planned: Planned | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeImage:
+    """
+    What a face held before a row changed it.
+
+    Args:
+        at: when it was written down, in seconds since the epoch.
+        before: the whole face as FRS wrote it.
+        update: what was about to be sent.
+    """
+
+    source: str
+    row_number: int
+    face_set_name: str
+    at: float
+    before: Mapping[str, Any]
+    update: FaceUpdate
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """

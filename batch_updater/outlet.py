@@ -12,6 +12,7 @@ from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller
+from batch_updater.delivery.careful import CarefulSender, Images
 from batch_updater.delivery.circuit import Circuit, CircuitRules
 from batch_updater.delivery.clock import Clock
 from batch_updater.delivery.ledger import rate_window
@@ -33,6 +34,7 @@ from batch_updater.frs.client import FrsClient
 from batch_updater.frs.iam import find_project
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.frs.transport import Transport, open_transport
+from batch_updater.mapping.care import Care
 from batch_updater.models import Task
 
 _PATIENCE = 5.0  # seconds of silence before a person is told why
@@ -109,12 +111,38 @@ class Outlet:
             repeats: whether a task's face may come again: its updates are then sent
                 one after the other. None when no face does.
         """
-        sender = Sender(
+        send = self._sender().send
+        return InOrder(send, repeats).send if repeats else send
+
+    def careful_sender(
+        self,
+        care: Care,
+        images: Images,
+        repeats: Callable[[Task], bool] | None = None,
+    ) -> Send:
+        """
+        Return what sends one task once its face is known, and its image kept.
+
+        Args:
+            repeats: as of `sender`; the face is read when those before have ended.
+        """
+        sender = CarefulSender(
+            read=self.reader().read_face,
+            send=self._sender().send,
+            images=images,
+            care=care,
+            gate=self.signals.gate,
+            include_values=self.settings.include_values,
+        )
+        send = sender.send_carefully
+        return InOrder(send, repeats).send if repeats else send
+
+    def _sender(self) -> Sender:
+        return Sender(
             service=self.client,
             caller=self._caller(),
             include_values=self.settings.include_values,
         )
-        return InOrder(sender.send, repeats).send if repeats else sender.send
 
     def _caller(self) -> Caller:
         return Caller(

@@ -53,6 +53,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def before(self) -> Path:
+        """What faces held before they were changed."""
+        return self.path / "before.jsonl"
+
+    @property
     def rate(self) -> Path:
         """Where the rate is changed while the run goes on."""
         return self.path / "rate"

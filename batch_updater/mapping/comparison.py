@@ -133,3 +133,32 @@ def differences(
         for field, wanted in fields_of(update).items()
         if not same(wanted, held.get(field, ABSENT), kind_of(field, types))
     )
+
+
+def changed_since(
+    update: FaceUpdate,
+    seen: Mapping[str, Any],
+    held: Mapping[str, Any],
+    types: Mapping[str, FieldType],
+) -> tuple[str, ...]:
+    """
+    Return the fields of an update that no longer hold what was seen.
+
+    Args:
+        seen: by field; one that is not there counts as ABSENT.
+        held: what the face holds now, by field.
+        types: of custom fields, by their own names.
+    """
+    return tuple(
+        field
+        for field in fields_of(update)
+        if not _still(
+            seen.get(field, ABSENT), held.get(field, ABSENT), kind_of(field, types)
+        )
+    )
+
+
+def _still(seen: Any, held: Any, kind: FieldType | None) -> bool:
+    if seen is ABSENT or held is ABSENT:
+        return seen is held
+    return same(seen, held, kind)

@@ -14,6 +14,7 @@ from batch_updater.jobs import Job, Ready
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import OnDuplicate, Task
 from batch_updater.report.text import count_rows
+from batch_updater.work.careful import needs_care, sending_carefully
 from batch_updater.work.work import Session, Work
 
 
@@ -52,7 +53,12 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
 
 @asynccontextmanager
 async def _sending(session: Session) -> AsyncIterator[Send]:
-    yield session.outlet.sender(_repeats(session.ready))
+    repeats = _repeats(session.ready)
+    if needs_care(session.ready.job):
+        async with sending_carefully(session, repeats) as send:
+            yield send
+    else:
+        yield session.outlet.sender(repeats)
 
 
 def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
