@@ -22,7 +22,7 @@ from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Intake
-from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
+from batch_updater.models import FieldType, Outcome, Purpose, RowLayout, UpdateMode
 from batch_updater.selection import Selection
 
 
@@ -271,6 +271,8 @@ def make_intake(
         mapping=replace(mapping, ids_only=purpose is Purpose.EXPORT),
         face_set_name=settings.face_set or "",
         strict=settings.strict,
+        complete=settings.update_mode is UpdateMode.REPLACE
+        and purpose is not Purpose.EXPORT,
         include_values=settings.include_values,
         limit=settings.limit,
     )

@@ -27,6 +27,7 @@ from batch_updater.delivery.sender import Sender
 from batch_updater.delivery.sharing import SharedLedger
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.tokens import Tokens
+from batch_updater.delivery.written import Written
 from batch_updater.errors import UsageError
 from batch_updater.files.quota_file import quota_directory
 from batch_updater.frs.auth import Auth
@@ -132,6 +133,7 @@ class Outlet:
             images=images,
             care=care,
             gate=self.signals.gate,
+            written=Written(repeats),
             include_values=self.settings.include_values,
         )
         send = sender.send_carefully

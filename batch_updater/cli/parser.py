@@ -12,7 +12,9 @@ from batch_updater.inert import printable
 from batch_updater.version import __version__
 
 _ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
-_RESUMED = ("target", "pace", "retry", "safety", "output", "credentials")
+_RESUMED = ("target", "pace", "retry", "safety", "update", "output", "credentials")
+# Which rows a run is about has been settled once it is there.
+_OF_THE_RUN = frozenset({"changed-only"})
 _EPILOG = (
     "Every flag --like-this is also BATCH_UPDATER_LIKE_THIS in the environment and "
     "like-this in batch-updater.toml; flag > environment > file > default. The token "
@@ -83,7 +85,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "check every row, then update the faces")
     _add_inputs(command)
-    _add_options(command, (*_ALL, "credentials"))
+    _add_options(command, (*_ALL, "update", "credentials"))
     _add_config(command)
     command.set_defaults(command=_later("run", "run"))
 
@@ -110,7 +112,9 @@ def _add_resume(commands: Any) -> None:
     command = _command(commands, "resume", "go on where a run stopped")
     command.add_argument("run_directory", metavar="RUN_DIR")
     groups = ("export", *_RESUMED)
-    _add_options(command, groups, without={"face-set", "run-dir", "dry-run"})
+    _add_options(
+        command, groups, without={"face-set", "run-dir", "dry-run", *_OF_THE_RUN}
+    )
     command.set_defaults(command=_later("rerun", "resume"))
 
 
@@ -144,7 +148,7 @@ def _add_retry(commands: Any) -> None:
     wanted = {"delimiter", "encoding"}
     others = {option.name for option in OPTIONS if option.name not in wanted}
     _add_options(command, ("input",), without=others)
-    _add_options(command, _RESUMED, without={"face-set"})
+    _add_options(command, _RESUMED, without={"face-set", *_OF_THE_RUN})
     command.set_defaults(command=_later("retry", "retry"))
 
 

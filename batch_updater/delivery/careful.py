@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from batch_updater.delivery.clock import Clock
 from batch_updater.delivery.gate import Gate
 from batch_updater.delivery.pool import Send
+from batch_updater.delivery.written import Written
 from batch_updater.errors import JournalFailed
 from batch_updater.frs.protocol import encode_update, read_faces
 from batch_updater.mapping.care import KEPT, Care, Ended, Known, say_kept
@@ -41,6 +42,7 @@ class CarefulSender:
     Args:
         read: returns the result of reading a task's face, as Reader does.
         send: returns the result of sending a task as it is, as Sender does.
+        written: what earlier rows of faces that come again have just sent.
         include_values: whether results of unchanged rows carry what they want.
     """
 
@@ -49,6 +51,7 @@ class CarefulSender:
     images: Images
     care: Care
     gate: Gate
+    written: Written = field(default_factory=Written)
     include_values: bool = False
     clock: Clock = field(default_factory=Clock)
 
@@ -67,7 +70,7 @@ class CarefulSender:
             so_far, fresh = await self.read(task), True
             if so_far.outcome is not Outcome.EXPORTED:
                 return _unread(so_far)
-            face = _face_in(so_far)
+            face = self.written.shown(task.update.face_id, _face_in(so_far))
         known = Known(face=face, fresh=fresh, earlier=self.images.earlier(task))
         decided = self.care.decide(task, known)
         if isinstance(decided, Ended):
@@ -75,6 +78,8 @@ class CarefulSender:
         if not await self._is_kept(task, known, decided):
             return replace(so_far, outcome=Outcome.UNPROCESSED, payload="")
         result = await self.send(replace(task, update=decided))
+        if result.outcome is Outcome.UPDATED:
+            self.written.note(task, decided)
         attempts = (*so_far.attempts, *result.attempts)
         return _with_kept(replace(result, attempts=attempts), task)
 

@@ -28,7 +28,7 @@ def examine(
         found: what the survey of the same inputs returned.
         wanted: whether a chunk matters; others are read, but not checked again.
     """
-    checker, layout = Checker(types, intake.strict), found.layout
+    checker, layout = Checker(types, intake.strict, intake.complete), found.layout
     for rows in filter(wanted, intake.rows()):
         checked = checker.check(rows.chunk.frame, rows.columns)
         _refuse_duplicates(rows, checked, found.refused, layout)

@@ -79,6 +79,7 @@ def kept_in(path: Path, intake: Intake, types: FieldTypes, policy: OnDuplicate) 
         "options": asdict(intake.options),
         "mapping": asdict(intake.mapping),
         "strict": intake.strict,
+        "complete": intake.complete,
         "values": intake.include_values,
         "limit": intake.limit,
         "types": sorted(types.types.items()),

@@ -31,6 +31,7 @@ class Intake:
     Args:
         limit: read no more than this many rows of all inputs together.
         strict: whether soft rules refuse a row.
+        complete: whether a row that leaves anything out is refused.
         include_values: whether results may show values.
     """
 
@@ -39,6 +40,7 @@ class Intake:
     mapping: ColumnMapping
     face_set_name: str
     strict: bool = False
+    complete: bool = False
     include_values: bool = False
     limit: int | None = None
 

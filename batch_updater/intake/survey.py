@@ -133,7 +133,7 @@ def survey(
         InputError: an input cannot be read to its end, or holds no rows; or there
             is no room in TMPDIR for what tells faces apart.
     """
-    found, checker = Survey(), Checker(types, intake.strict)
+    found, checker = Survey(), Checker(types, intake.strict, intake.complete)
     for source in intake.inputs:
         found.rows[source.name] = 0
     seen = Seen()

@@ -19,16 +19,15 @@ from batch_updater.mapping.comparison import (
     fields_of,
     held_in,
 )
+from batch_updater.mapping.completeness import completeness_problem
 from batch_updater.mapping.rules import RULES
 from batch_updater.mapping.update_modes import (
-    left_out,
     only_changes,
     unkeepable,
     with_others,
 )
-from batch_updater.models import FaceUpdate, FieldType, Outcome, Task, UpdateMode
+from batch_updater.models import FaceUpdate, Outcome, Task, UpdateMode
 
-INCOMPLETE_RULE = "incomplete"
 DRIFTED = "PLAN.DRIFTED"
 UNKEEPABLE = "PLAN.UNKEEPABLE"
 KEPT = "PLAN.KEPT"
@@ -74,7 +73,6 @@ class Care:
         backup: whether a before-image is wanted of rows that no plan is behind.
         check_drift: whether a face is read though the plan has what it held.
         types: of the face set's custom fields, and which of them may be sent.
-        declared: those that the face set declares.
         values: whether messages may show values.
     """
 
@@ -82,7 +80,6 @@ class Care:
     backup: bool = False
     check_drift: bool = False
     types: FieldTypes = field(default_factory=FieldTypes)
-    declared: Mapping[str, FieldType] = field(default_factory=dict)
     values: bool = False
 
     @property
@@ -107,14 +104,14 @@ class Care:
             return Ended(Outcome.FAILED, KEPT, say_kept(task.planned.kept))
         if self.mode is not UpdateMode.REPLACE:
             return None
-        missing = ", ".join(left_out(task.update, self.declared))
-        if not missing:
+        broken = completeness_problem(task.update, self.types)
+        if not broken:
             return None
-        said = (
-            f"--update-mode replace wants every field in every row; without: {missing}"
-        )
         return Ended(
-            Outcome.INVALID, message=said, rule=INCOMPLETE_RULE, column=missing
+            Outcome.INVALID,
+            message=broken.message,
+            rule=broken.rule,
+            column=broken.column,
         )
 
     def decide(self, task: Task, known: Known) -> FaceUpdate | Ended:

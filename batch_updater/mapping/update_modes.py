@@ -29,13 +29,6 @@ from batch_updater.models import FaceUpdate, FieldType
 _CUSTOM = "external_fields"
 
 
-def left_out(update: FaceUpdate, declared: Mapping[str, FieldType]) -> tuple[str, ...]:
-    """Return what an update has to name, too, to mean the same under replace."""
-    named = fields_of(update)
-    wanted = (IMAGE_ID, *(f"{FIELD_PREFIX}{name}" for name in declared))
-    return tuple(field for field in wanted if field not in named)
-
-
 def only_changes(
     update: FaceUpdate, held: Mapping[str, Any], types: Mapping[str, FieldType]
 ) -> FaceUpdate:

@@ -19,6 +19,7 @@ OTHER_CODES = "other codes"
 
 _MOST_CODES = 1000
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
+_TO_REVIEW = frozenset({Outcome.DRIFTED, Outcome.MISMATCH})
 
 
 @dataclass(slots=True)
@@ -239,6 +240,8 @@ def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> in
     """
     if stop:
         return stop.exit_code
+    if any(tally.outcomes[outcome] for outcome in _TO_REVIEW):
+        return 6
     bad = sum(tally.outcomes[outcome] for outcome in _BAD)
     if duplicates_bad:
         bad += tally.outcomes[Outcome.DUPLICATE]

@@ -12,14 +12,14 @@ from batch_updater.selection import Selection
 from batch_updater.work.work import Session
 
 _PLAN = "plan"
-_CAREFUL = frozenset({UpdateMode.READ_MODIFY_WRITE, UpdateMode.REPLACE})
 
 
 def needs_care(job: Job) -> bool:
     """Return whether rows are more than sent as they are."""
     settings = job.settings
     planned = any(source.format == _PLAN for source in job.inputs)
-    return planned or settings.backup or settings.update_mode in _CAREFUL
+    reads = settings.update_mode is UpdateMode.READ_MODIFY_WRITE
+    return planned or reads or settings.backup
 
 
 @asynccontextmanager
@@ -39,7 +39,6 @@ def _care(ready: Ready) -> Care:
         backup=settings.backup,
         check_drift=settings.check_drift,
         types=ready.types,
-        declared=ready.face_set.fields,
         values=settings.include_values,
     )
 

@@ -33,7 +33,7 @@ DECLARED = {
     "score": FieldType.DOUBLE,
 }
 TYPES = FieldTypes(types=DECLARED, allowed=frozenset(DECLARED))
-BACKUP = Care(backup=True, types=TYPES, declared=DECLARED)
+BACKUP = Care(backup=True, types=TYPES)
 PLAN = replace(BACKUP, backup=False)
 
 
@@ -322,7 +322,8 @@ def test_replace_wants_every_field() -> None:
 def test_replace_alone_reads_nothing() -> None:
     """Without --backup it costs no request more, and keeps no image."""
     scene = Scene(holding(age=1))
-    care = replace(PLAN, mode=UpdateMode.REPLACE, declared={"age": FieldType.INTEGER})
+    age = FieldTypes(types={"age": FieldType.INTEGER})
+    care = replace(PLAN, mode=UpdateMode.REPLACE, types=age)
     task = task_of(age=2)
     whole = replace(task, update=replace(task.update, external_image_id="new"))
     scene.send(whole, care)
