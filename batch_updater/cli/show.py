@@ -21,6 +21,7 @@ from batch_updater.report.progress import progress_log
 from batch_updater.report.summary import Summary
 from batch_updater.report.text import count_rows, render_summary
 from batch_updater.upkeep import window_of
+from batch_updater.work.careful import requests_a_row
 
 _LONG = 600.0  # seconds, from which on people want to know when it will be over
 
@@ -52,11 +53,15 @@ def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
     Args:
         rows: how many rows will be sent.
     """
-    values, rate = settings.include_values, settings.rate
-    for line in survey_lines(survey, rate, rows, values=values):
+    values, rate, each = (
+        settings.include_values,
+        settings.rate,
+        requests_a_row(settings),
+    )
+    for line in survey_lines(survey, rate, rows, values=values, each=each):
         note(line)
     if end := window_of(settings).opened()():
-        note(f"window      {describe_window(rows, rate, end)}")
+        note(f"window      {describe_window(rows, rate, end, each=each)}")
 
 
 def note_face_set(face_set: FaceSet) -> None:
@@ -76,7 +81,7 @@ def note(said: str) -> None:
 
 
 def survey_lines(
-    survey: Survey, rate: float | None, rows: int, *, values: bool
+    survey: Survey, rate: float | None, rows: int, *, values: bool, each: int = 1
 ) -> Iterator[str]:
     """
     Yield what a check found, for people.
@@ -85,13 +90,14 @@ def survey_lines(
         rows: how many rows will be sent.
         values: whether to show the values that break rules; a run's stderr often
             ends in a log, where personal data does not belong.
+        each: how many requests a row takes.
     """
     if not survey.ahead:
         yield (
             f"not checked {count_rows(survey.total)}: each is looked at when its turn "
             "comes"
         )
-        yield f"estimate    {describe_duration(rows, rate)}"
+        yield f"estimate    {describe_duration(rows, rate, each=each)}"
         return
     yield (
         f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
@@ -109,32 +115,34 @@ def survey_lines(
             f"{_where(source, row_number)}: {_what([problem], values=values)}; "
             "--strict refuses them"
         )
-    yield f"estimate    {describe_duration(rows, rate)}"
+    yield f"estimate    {describe_duration(rows, rate, each=each)}"
 
 
 def describe_duration(
-    rows: int, rate: float | None, now: datetime | None = None
+    rows: int, rate: float | None, now: datetime | None = None, *, each: int = 1
 ) -> str:
     """
     Return how long rows take at a rate in requests a second; a long time with its end.
 
     Args:
         now: a moment with the zone to tell the end in; None is this machine's.
+        each: how many requests a row takes.
     """
     if rate is None:
         return f"{count_rows(rows)}, as fast as the service answers"
     take = "takes" if rows == 1 else "take"
-    seconds, now = rows / rate, now or datetime.now().astimezone()
+    seconds, now = rows * each / rate, now or datetime.now().astimezone()
     end = f", until about {format_end(seconds, now)}" if seconds >= _LONG else ""
     said = f"about {format_duration(seconds)} at {rate:g} a second"
-    return f"{count_rows(rows)} {take} {said}{end}"
+    twice = f", {each} requests a row" if each > 1 else ""
+    return f"{count_rows(rows)} {take} {said}{twice}{end}"
 
 
-def describe_window(rows: int, rate: float | None, end: End) -> str:
+def describe_window(rows: int, rate: float | None, end: End, *, each: int = 1) -> str:
     """Return what ends the time window, and whether rows fit into what is left."""
     if rate is None:
         return end.limit
-    over = rows_over(rows, rate, end.left)
+    over = rows_over(rows, rate / each, end.left)
     rest = f"no, about {over:,} rows will be left for resume" if over else "yes"
     return f"{end.limit}; fits: {rest}"
 

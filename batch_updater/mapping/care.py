@@ -83,15 +83,15 @@ class Care:
     values: bool = False
 
     @property
-    def keeps_images(self) -> bool:
-        """Whether faces become known although no plan is behind the rows."""
+    def reads_first(self) -> bool:
+        """Whether faces are read though no plan is behind the rows."""
         return self.backup or self.mode is UpdateMode.READ_MODIFY_WRITE
 
     def reads(self, task: Task) -> bool:
         """Return whether the task's face has to be read before it is changed."""
         planned = task.planned
         if planned is None:
-            return self.keeps_images
+            return self.reads_first
         return (
             planned.before is None
             or self.check_drift

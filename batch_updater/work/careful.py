@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from batch_updater.config.settings import Settings
 from batch_updater.delivery.pool import Send
 from batch_updater.files.before_images import open_images
 from batch_updater.jobs import Job, Ready
@@ -16,10 +17,14 @@ _PLAN = "plan"
 
 def needs_care(job: Job) -> bool:
     """Return whether rows are more than sent as they are."""
-    settings = job.settings
     planned = any(source.format == _PLAN for source in job.inputs)
+    return planned or requests_a_row(job.settings) > 1
+
+
+def requests_a_row(settings: Settings) -> int:
+    """Return how many requests a row takes: two where its face is read first."""
     reads = settings.update_mode is UpdateMode.READ_MODIFY_WRITE
-    return planned or reads or settings.backup
+    return 2 if settings.backup or reads else 1
 
 
 @asynccontextmanager
