@@ -7,6 +7,7 @@ A failed row is data (a Result); only these are exceptions:
     ├── UsageError            2   settings, flags, mapping
     ├── InputError            2   a file that cannot be read as said
     ├── RunDirectoryError     2   a run directory that cannot be used
+    ├── StateError            2   the state (what was last applied) cannot be used
     └── RunStopped                a run that began and did not end by itself
         ├── RunRefused        3   the service refuses every row
         ├── TooManyErrors     4   --max-errors
@@ -54,6 +55,12 @@ class InputError(BatchUpdaterError):
 
 class RunDirectoryError(BatchUpdaterError):
     """A run directory that is missing, in use, or not one; nothing was sent."""
+
+    exit_code = 2
+
+
+class StateError(BatchUpdaterError):
+    """What was last applied cannot be read or kept; nothing was sent."""
 
     exit_code = 2
 
