@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +213,7 @@ class StateStore:
 
     def doubts(self, face_ids: Sequence[str]) -> Iterator[DoubtRow]:
         """Yield the rows of these faces that are in doubt."""
-        for *key, session, until, carried in self._db.execute(
-            _DOUBTS, _listed(face_ids)
-        ):
-            yield DoubtRow(*key, session, until, bool(carried))
+        yield from starmap(DoubtRow, self._db.execute(_DOUBTS, _listed(face_ids)))
 
     def put_doubts(self, doubts: Iterable[DoubtRow]) -> None:
         """Add rows that are in doubt."""
