@@ -15,6 +15,7 @@ A failed row is data (a Result); only these are exceptions:
         ├── CircuitOpen       4   --max-outage
         ├── JournalFailed     4   an outcome could not be written down
         ├── QuotaFailed       4   the file of a shared quota could not be kept
+        ├── StateFailed       4   what is about to be sent could not be noted in the state
         ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration, --stop-at
         └── Interrupted 129/130/143   SIGHUP, SIGINT, SIGTERM
@@ -123,6 +124,13 @@ class QuotaFailed(RunStopped):
 
     exit_code = 4
     name = "quota_failed"
+
+
+class StateFailed(RunStopped):
+    """The state could not be told of what is about to be sent, so nothing was."""
+
+    exit_code = 4
+    name = "state_failed"
 
 
 class ViewsFailed(RunStopped):

@@ -67,6 +67,13 @@ SELECT d.face, d.run, d.source, d.row_number, d.session, d.until, d.carried
 FROM json_each(?) AS asked CROSS JOIN doubts AS d ON d.face = asked.value
 """
 
+_DROP_DOUBT = """
+DELETE FROM doubts WHERE face = ? AND run = ? AND source = ? AND row_number = ?
+"""
+
+DoubtKey = tuple[str, int, str, int]
+"""A row that is in doubt: its face, the number of its run, source, row number."""
+
 
 class StateStore:
     """
@@ -223,27 +230,23 @@ class StateStore:
         )
         self._db.executemany("REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def drop_doubts(self, keys: Iterable[tuple[str, int, str, int]]) -> None:
-        """Remove rows that are in doubt no more: face, run, source, row number."""
-        self._db.executemany(
-            "DELETE FROM doubts WHERE face = ? AND run = ? AND source = ? "
-            "AND row_number = ?",
-            keys,
+    def drop_doubts(self, keys: Iterable[DoubtKey]) -> None:
+        """Remove rows that are in doubt no more."""
+        self._db.executemany(_DROP_DOUBT, keys)
+
+    def drop_unsent(self, keys: Iterable[DoubtKey]) -> None:
+        """Remove rows that were never sent, unless an earlier session may have."""
+        self._db.executemany(f"{_DROP_DOUBT} AND NOT carried", keys)
+
+    def drop_unanswered(self, session: int) -> None:
+        """Remove the rows of a session without an outcome: it has sent none of them."""
+        self._db.execute(
+            "DELETE FROM doubts WHERE session = ? AND until IS NULL AND NOT carried",
+            (session,),
         )
 
-    def settle_doubts(self, session: int, until: float, *, drained: bool) -> None:
-        """
-        Let no row of a session be under way any more.
-
-        Args:
-            until: when it is sure what became of those that were.
-            drained: whether the others, without an outcome, have never been sent.
-        """
-        if drained:
-            self._db.execute(
-                "DELETE FROM doubts WHERE session = ? AND until IS NULL AND NOT carried",
-                (session,),
-            )
+    def settle_doubts(self, session: int, until: float) -> None:
+        """Let no row of a session be under way after a moment."""
         self._db.execute(
             "UPDATE doubts SET until = ? WHERE session = ? AND until IS NULL",
             (until, session),
@@ -270,10 +273,12 @@ class StateStore:
         )
         number = int(cursor.lastrowid or 0)
         added = replace(session, number=number, run=session.run or number)
-        self._db.execute(
-            "UPDATE sessions SET run = ? WHERE number = ?", (added.run, number)
-        )
+        self.join_run(number, added.run)
         return added
+
+    def join_run(self, session: int, run: int) -> None:
+        """Note whose session it is."""
+        self._db.execute("UPDATE sessions SET run = ? WHERE number = ?", (run, session))
 
     def advance(self, session: int, absorbed: int) -> None:
         """Note up to where a session's journal has been taken in."""

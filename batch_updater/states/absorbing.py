@@ -1,7 +1,7 @@
 """Taking a run's journal into a state: an offset and what it says, in one step."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from batch_updater.files.batch import Whole
 from batch_updater.files.bulk import BulkReader, Lines, whole_lines
 from batch_updater.files.replay import Record, open_journal
 from batch_updater.files.state_rows import SessionRow
-from batch_updater.files.state_store import StateStore
+from batch_updater.files.state_store import DoubtKey, StateStore
 from batch_updater.frs.codes import find_code
 from batch_updater.mapping.comparison import held_in
 from batch_updater.models import Outcome, Verdict
@@ -27,10 +27,16 @@ _COLUMNS = (
     *("payload", "attempts"),
 )
 _LEFT = frozenset({Outcome.UPDATED, Outcome.UNCHANGED})
+_MISSING_IN_PLAN = "PLAN.MISSING"
 _GONE = frozenset({Outcome.DRIFTED, Outcome.MISSING})
 
 
-def absorb(store: StateStore, sessions: Sequence[SessionRow], journal: Path) -> None:
+def absorb(
+    store: StateStore,
+    sessions: Sequence[SessionRow],
+    journal: Path,
+    latest_at: Callable[[float], int] | None = None,
+) -> None:
     """
     Take in what a run's journal holds beyond what was taken in before.
 
@@ -38,6 +44,8 @@ def absorb(store: StateStore, sessions: Sequence[SessionRow], journal: Path) -> 
 
     Args:
         sessions: those of the run, in order.
+        latest_at: returns the latest session that had begun at a moment; None when
+            that is not known, so that it may be any that has begun by now.
 
     Raises:
         RunDirectoryError: the journal cannot be read, or is damaged.
@@ -51,7 +59,7 @@ def absorb(store: StateStore, sessions: Sequence[SessionRow], journal: Path) -> 
             with store.transaction():
                 for data, offset, number in some:
                     told = reader.read(data, offset, number)
-                    Page(store, sessions).take(told)
+                    Page(store, sessions, latest_at).take(told)
                 store.advance(last, offset + len(data))
 
 
@@ -59,14 +67,18 @@ class Page:
     """Some lines of a journal, and the faces they are about."""
 
     def __init__(
-        self, store: StateStore, sessions: Sequence[SessionRow], mark: int | None = None
+        self,
+        store: StateStore,
+        sessions: Sequence[SessionRow],
+        latest_at: Callable[[float], int] | None = None,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._starts = [session.start for session in sessions]
-        self._mark = store.last_session() if mark is None else mark
+        latest = store.last_session()
+        self._latest_at = latest_at or (lambda moment: latest)
         self._faces: dict[str, FaceState] = {}
-        self._open: set[tuple[str, int, str, int]] = set()
+        self._open: set[DoubtKey] = set()
 
     def take(self, told: Sequence[Record | Lines]) -> None:
         """Take the lines; inside a transaction."""
@@ -78,7 +90,7 @@ class Page:
                 self._take_sending(some)
             elif some.kind == "end" and _is_drained(some):
                 self._save()
-                self._store.settle_doubts(self._at(some.offset).number, 0, drained=True)
+                self._store.drop_unanswered(self._at(some.offset).number)
                 self._load([*self._faces])
         self._save()
 
@@ -91,7 +103,7 @@ class Page:
             self._faces[doubt.face_id].doubts[key] = doubt
         self._open = self._keys()
 
-    def _keys(self) -> set[tuple[str, int, str, int]]:
+    def _keys(self) -> set[DoubtKey]:
         return {(f, *key) for f, face in self._faces.items() for key in face.doubts}
 
     def _save(self) -> None:
@@ -120,8 +132,8 @@ class Page:
 
     def _take_results(self, lines: Lines) -> None:
         row = self._at(int(lines.offsets[0]))
-        session = Session(row.number, row.run, self._mark)
         for told in _results(lines):
+            session = Session(row.number, row.run, self._latest_at(told["ended"]))
             self._take_result(told, session, merges=row.merges)
 
     def _take_result(
@@ -134,10 +146,10 @@ class Page:
         outcome, ended = told["outcome"], told["ended"]
         if told["ambiguous"]:
             face.left_open(told["face_id"], key, session.number, ended)
-        elif not told["tried"]:
-            face.not_applied(key, ended)
         elif outcome in _GONE or _tells_of_no_face(told["error_code"]):
             face.gone(key, session, ended)
+        elif not told["tried"]:
+            face.not_applied(key, ended)
         elif outcome in _LEFT and (told["payload"] or outcome == Outcome.UPDATED):
             face.written(key, _written(told, merges=merges), session)
         else:
@@ -191,7 +203,8 @@ def _written(told: Mapping[str, Any], *, merges: bool) -> Written:
 @lru_cache(maxsize=1024)
 def _tells_of_no_face(code: str | None) -> bool:
     entry = find_code(code) if code else None
-    return entry is not None and entry.verdict is Verdict.SETTLE
+    settles = entry is not None and entry.verdict is Verdict.SETTLE
+    return settles or code == _MISSING_IN_PLAN
 
 
 def _is_drained(end: Record) -> bool:

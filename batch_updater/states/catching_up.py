@@ -1,6 +1,6 @@
 """Bringing a state up to date with the journals of the runs that keep it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
@@ -14,20 +14,18 @@ from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import RunKey, load_manifest
 from batch_updater.states.absorbing import absorb
 from batch_updater.states.faces import LINGERING
+from batch_updater.states.places import UNSURE
 
 Run = list[SessionRow]
 """The sessions of one run, in order."""
 
 
-def catch_up(store: StateStore, held: RunKey | None = None) -> list[str]:
+def catch_up(store: StateStore) -> list[str]:
     """
     Take in the journals of all runs that are not over; return what is in the way.
 
     A run whose journal somebody holds may go on: it is taken in up to its last whole
     line. One that nobody holds was killed, or has ended since.
-
-    Args:
-        held: the run whose journal this process holds, and which sends nothing yet.
 
     Returns:
         Remarks for people; when there are any, nothing the state says is sure.
@@ -35,11 +33,12 @@ def catch_up(store: StateStore, held: RunKey | None = None) -> list[str]:
     Raises:
         StateError: the state cannot be written.
     """
-    remarks = []
+    unsure = store.noted(UNSURE)
+    remarks = [f"what was last applied is not known: {unsure}"] if unsure else []
     for run in runs_of(store):
         if not run[-1].over:
             try:
-                _take_in(store, run, held)
+                _take_in(store, run)
             except RunDirectoryError as error:
                 remarks.append(_lost(run[-1], error))
     return remarks
@@ -51,21 +50,36 @@ def runs_of(store: StateStore) -> list[Run]:
     return [list(run) for _, run in groupby(ordered, key=lambda s: s.run)]
 
 
-def _take_in(store: StateStore, run: Run, held: RunKey | None) -> None:
+def is_live(session: SessionRow) -> bool:
+    """Return whether the run of a session is there, and somebody is at it."""
+    try:
+        with _quiet(directory_of(session)) as quiet:
+            return not quiet
+    except RunDirectoryError:
+        return False
+
+
+def _take_in(store: StateStore, run: Run) -> None:
     directory = directory_of(run[-1])
-    key = RunKey(run[-1].run_id, run[-1].created_at)
     with _quiet(directory) as quiet:
         absorb(store, run, directory.journal)
-        if quiet or key == held:
+        if quiet:
             now = datetime.now(UTC).timestamp()
             with store.transaction():
-                end_sessions(store, run, now + LINGERING, drained=False)
+                end_sessions(store, run, now + LINGERING)
 
 
-def end_sessions(store: StateStore, run: Run, until: float, *, drained: bool) -> None:
-    """Note that nothing more is sent by sessions; inside a transaction."""
-    for session in run:
-        store.settle_doubts(session.number, until, drained=drained)
+def end_sessions(
+    store: StateStore, sessions: Sequence[SessionRow], until: float
+) -> None:
+    """
+    Note that nothing more is sent by sessions; inside a transaction.
+
+    Args:
+        until: when it is sure what became of what they sent.
+    """
+    for session in sessions:
+        store.settle_doubts(session.number, until)
         store.end_session(session.number)
 
 

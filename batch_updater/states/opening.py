@@ -8,12 +8,10 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import Owner
 from batch_updater.files.state_store import StateStore
-from batch_updater.manifest import RunKey
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import catch_up
-from batch_updater.states.places import state_directory, state_path
+from batch_updater.states.places import FORGOTTEN, StatePlace, place_of, state_directory
 
 __all__ = ["Known", "State", "StateFacts", "open_state", "state_directory"]
 
@@ -73,17 +71,19 @@ class State:
             faces=self._store.counts().known if self._sure else 0,
         )
 
-    def catch_up(self, held: RunKey | None = None) -> list[str]:
+    @property
+    def is_kept(self) -> bool:
+        """Whether runs keep it: it has not been forgotten since the last that did."""
+        return not self._store.noted(FORGOTTEN)
+
+    def catch_up(self) -> list[str]:
         """
         Take in the journals of runs that keep this state; to be called first.
-
-        Args:
-            held: the run whose journal this process holds.
 
         Returns:
             Remarks for people: a journal is gone or damaged. Nothing is known then.
         """
-        remarks = catch_up(self._store, held)
+        remarks = catch_up(self._store)
         self._sure = not remarks
         return remarks
 
@@ -117,6 +117,12 @@ def open_state(
     Raises:
         StateError: it is somebody else's, newer, damaged, or cannot be written.
     """
-    owner = Owner(endpoint, project_id, face_set_name)
-    with closing(StateStore(state_path(directory, owner), owner)) as store:
+    with open_place(place_of(directory, endpoint, project_id, face_set_name)) as state:
+        yield state
+
+
+@contextmanager
+def open_place(place: StatePlace) -> Iterator[State]:
+    """Open the state in its place, as open_state does."""
+    with closing(StateStore(place.path, place.owner)) as store:
         yield State(store)

@@ -3,11 +3,18 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from batch_updater.errors import StateError
 from batch_updater.files.state_rows import Owner
+
+FORGOTTEN = "forgotten"
+"""What is noted of a state that is kept no longer, until a run makes it again."""
+
+UNSURE = "unsure"
+"""Under this is noted why nothing that a state says may be believed."""
 
 _HOME_STATE = Path("~/.local/state")
 
@@ -31,12 +38,34 @@ def state_directory(asked: Path | None, environ: Mapping[str, str]) -> Path:
         ) from None
 
 
-def state_path(directory: Path, owner: Owner) -> Path:
-    """Return the file of a face set's state: its name tells one from all others."""
-    url = urlsplit(owner.endpoint)
-    endpoint = f"{url.scheme}://{url.netloc.lower()}{url.path.rstrip('/')}"
-    whole = "\0".join((endpoint, owner.project_id, owner.face_set_name))
-    words = f"{url.hostname or ''}-{owner.face_set_name}".lower()
-    readable = re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:80]
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return directory / f"{readable}-{digest}.sqlite"
+@dataclass(frozen=True, slots=True)
+class StatePlace:
+    """
+    Where the state of a face set is.
+
+    Args:
+        directory: of all states.
+    """
+
+    directory: Path
+    owner: Owner
+
+    @property
+    def path(self) -> Path:
+        """The file: its name tells one face set from all others."""
+        owner = self.owner
+        url = urlsplit(owner.endpoint)
+        whole = "\0".join((owner.endpoint, owner.project_id, owner.face_set_name))
+        words = f"{url.hostname or ''}-{owner.face_set_name}".lower()
+        readable = re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:80]
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        return self.directory / f"{readable}-{digest}.sqlite"
+
+
+def place_of(
+    directory: Path, endpoint: str, project_id: str, face_set_name: str
+) -> StatePlace:
+    """Return where the state of a face set is, however its endpoint is spelled."""
+    url = urlsplit(endpoint)
+    plain = f"{url.scheme}://{url.netloc.lower()}{url.path.rstrip('/')}"
+    return StatePlace(directory, Owner(plain, project_id, face_set_name))

@@ -14,6 +14,7 @@ from batch_updater.mapping.columns import FIELD_PREFIX
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import end_sessions
 from batch_updater.states.faces import LINGERING
+from batch_updater.states.places import FORGOTTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +24,19 @@ class Beginning:
 
     Args:
         directory: of its run.
-        start: how long the run's journal is by now, in bytes.
         declared: types of the face set's custom fields.
         face_set_id: what tells the face set from an earlier one of the same name;
             empty when FRS did not say.
         merges: whether fields that are not sent are taken to be left alone.
+        start: how long the run's journal is by now, in bytes.
     """
 
     key: RunKey
     directory: Path
-    start: int
     declared: Mapping[str, FieldType]
     face_set_id: str
     merges: bool
+    start: int = 0
 
 
 def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
@@ -60,7 +61,7 @@ def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
             if RunKey(session.run_id, session.created_at) == key
         ]
         until = datetime.now(UTC).timestamp() + LINGERING
-        end_sessions(store, earlier, until, drained=False)
+        end_sessions(store, earlier, until)
         added = store.add_session(
             SessionRow(
                 number=0,
@@ -79,6 +80,7 @@ def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
 
 def _renew(store: StateStore, beginning: Beginning) -> None:
     """Forget what the face set, as it is now, cannot hold as it was applied."""
+    store.note(FORGOTTEN, "")
     before, now = store.noted("face_set_id"), beginning.face_set_id
     if before and now and before != now:
         store.forget_faces()

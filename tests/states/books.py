@@ -17,7 +17,7 @@ from batch_updater.mapping.comparison import update_of
 from batch_updater.models import Attempt, FieldType, Outcome, Result
 from batch_updater.states.catching_up import catch_up
 from batch_updater.states.opening import State, open_state
-from batch_updater.states.places import state_path
+from batch_updater.states.places import StatePlace
 from batch_updater.states.registering import Beginning, register
 
 OWNER = Owner("https://face.example.com", "project", "staff")
@@ -112,14 +112,14 @@ def keep(folder: Path, book: Book, **facts: Any) -> list[SessionRow]:
         merges=False,
     )
     with opened_store(folder) as store:
-        catch_up(store, book.manifest.key)
+        catch_up(store)
         return register(store, replace(beginning, **facts))
 
 
 @contextmanager
 def opened_store(folder: Path) -> Iterator[StateStore]:
     """Open the file of the state in a folder."""
-    store = StateStore(state_path(folder / "state", OWNER), OWNER)
+    store = StateStore(StatePlace(folder / "state", OWNER).path, OWNER)
     try:
         yield store
     finally:
