@@ -15,6 +15,7 @@ from batch_updater.models import Purpose
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
+from batch_updater.states.places import StatePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A job whose every row has been checked; nothing is sent yet."""
+    """
+    A job whose every row has been checked; nothing is sent yet.
+
+    Args:
+        project_id: as the service knows it.
+        state: the state that the run keeps, or None.
+    """
 
     job: Job
     intake: Intake
     types: FieldTypes
     face_set: FaceSet
     found: Survey
+    project_id: str
+    state: StatePlace | None = None
 
     @property
     def rows(self) -> int:

@@ -43,7 +43,12 @@ _PATIENCE = 5.0  # seconds of silence before a person is told why
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An open way to the service, and what can stop it."""
+    """
+    An open way to the service, and what can stop it.
+
+    Args:
+        keeps_values: whether results carry what was sent, though nobody is shown it.
+    """
 
     settings: Settings
     connection: Connection
@@ -56,6 +61,12 @@ class Outlet:
     breaker: Breaker
     tokens: Tokens
     signals: Signals
+    keeps_values: bool = False
+
+    @property
+    def records_values(self) -> bool:
+        """Whether results carry what was sent."""
+        return self.keeps_values or self.settings.include_values
 
     async def ask_face_set(self) -> FaceSet:
         """
@@ -134,7 +145,7 @@ class Outlet:
             care=care,
             gate=self.signals.gate,
             written=Written(repeats),
-            include_values=self.settings.include_values,
+            include_values=self.records_values,
         )
         send = sender.send_carefully
         return InOrder(send, repeats).send if repeats else send
@@ -143,7 +154,7 @@ class Outlet:
         return Sender(
             service=self.client,
             caller=self._caller(),
-            include_values=self.settings.include_values,
+            include_values=self.records_values,
         )
 
     def _caller(self) -> Caller:

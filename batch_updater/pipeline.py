@@ -131,7 +131,7 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
-    ready = Ready(job, intake, types, face_set, found)
+    ready = Ready(job, intake, types, face_set, found, outlet.client.project_id)
     return await asyncio.to_thread(work.choose, ready, outlet.signals.notices)
 
 

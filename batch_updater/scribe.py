@@ -52,6 +52,9 @@ class Scribe:
         self._interval = interval
         self._unrecorded = 0
         self._slow = False
+        self._turn = (
+            asyncio.Lock()
+        )  # a sync that is under way must not be taken for done
 
     @property
     def reason(self) -> RunStopped | None:
@@ -82,6 +85,14 @@ class Scribe:
         with suppress(JournalFailed):
             self._journal.note(kind, facts)
         self._heed()
+
+    async def note_safely(self, *notes: tuple[str, Mapping[str, Any]]) -> bool:
+        """Write down what must survive a power loss; return whether it is sure to."""
+        for kind, facts in notes:
+            self.note(kind, facts)
+        await self._safely_synced()
+        self._heed()
+        return self._journal.trouble is None
 
     def end(self, *, done: bool = False) -> Stop | None:
         """
@@ -122,7 +133,7 @@ class Scribe:
                 await asyncio.wait_for(over.wait(), max(0.0, due - now()))
 
     async def _sync_in_time(self) -> None:
-        syncing = asyncio.create_task(asyncio.to_thread(self._sync))
+        syncing = asyncio.create_task(self._safely_synced())
         done, _ = await asyncio.wait([syncing], timeout=self._interval)
         if done:
             syncing.result()  # what is no trouble with the disk surfaces here
@@ -130,9 +141,13 @@ class Scribe:
             self._tell_slow()
             with self._gate.held():
                 await syncing
-                await asyncio.to_thread(self._sync)  # what has landed meanwhile
+                await self._safely_synced()  # what has landed meanwhile
         self._slow = not done
         self._heed()
+
+    async def _safely_synced(self) -> None:
+        async with self._turn:
+            await asyncio.to_thread(self._sync)
 
     def _sync(self) -> None:
         with suppress(JournalFailed):  # the journal remembers

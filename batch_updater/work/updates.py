@@ -1,9 +1,10 @@
 """Rows that are updates: each is sent, those of one face in order."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from batch_updater.delivery.feed import Batch
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send
 from batch_updater.intake.kept import kept_in, look
@@ -14,8 +15,15 @@ from batch_updater.jobs import Job, Ready
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import OnDuplicate, Task
 from batch_updater.report.text import count_rows
+from batch_updater.selection import Selection
 from batch_updater.work.careful import needs_care, sending_carefully
-from batch_updater.work.work import Session, Work
+from batch_updater.work.keeping import (
+    keeping_state,
+    only_changed,
+    recording_values,
+    with_state,
+)
+from batch_updater.work.work import Session, Work, rows_as_they_are
 
 
 def look_ahead(
@@ -53,7 +61,7 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
 
 @asynccontextmanager
 async def _sending(session: Session) -> AsyncIterator[Send]:
-    repeats = _repeats(session.ready)
+    repeats, session = _repeats(session.ready), recording_values(session)
     if needs_care(session.ready.job):
         async with sending_carefully(session, repeats) as send:
             yield send
@@ -72,4 +80,19 @@ def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
     return lambda task: repeated[layout.ordinal(task.source, task.row_number)]
 
 
-UPDATES = Work(look=look_ahead, choose=_with_later_rows, sending=_sending)
+def _choose(ready: Ready, notices: Notices) -> Ready:
+    return with_state(_with_later_rows(ready, notices), notices)
+
+
+def _items(ready: Ready, pending: Selection) -> Iterator[Batch]:
+    batches = rows_as_they_are(ready, pending)
+    return only_changed(batches, ready, _repeats(ready))
+
+
+UPDATES = Work(
+    look=look_ahead,
+    choose=_choose,
+    items=_items,
+    hand_on=keeping_state,
+    sending=_sending,
+)
