@@ -52,8 +52,8 @@ class Job:
         """The word for it in the journal."""
         if self.resumed:
             return "resume"
-        if self.purpose is Purpose.EXPORT:
-            return "export"
+        if self.purpose is not Purpose.UPDATE:
+            return str(self.purpose)
         return "retry" if self.retry else "run"
 
     @property

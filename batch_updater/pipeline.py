@@ -193,6 +193,8 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
         declared=dict(ready.face_set.fields),
         face_number=ready.face_set.face_number,
         header=ready.found.header,
+        endpoint=job.connection.endpoint,
+        project_id=ready.project_id,
         purpose=job.purpose,
         parent=job.retry.parent if job.retry else "",
         parent_run=job.retry.parent_run if job.retry else None,

@@ -25,11 +25,13 @@ from batch_updater.files.disk import sync_directory, sync_file
 from batch_updater.files.private import replace_private
 from batch_updater.files.run_dir import temporary_name
 from batch_updater.files.tables import taken_back
+from batch_updater.models import PlanStatus
 
 PLAN_FORMAT = 1
 """Grows when an older version would misread what a newer one writes."""
 
 _KEY = b"batch_updater.plan"
+_GROUP = 20_000  # rows
 _CHANGE = pa.struct(
     [("field", pa.string()), ("old", pa.string()), ("new", pa.string())]
 )
@@ -95,22 +97,32 @@ class PlanFacts:
 
 
 class PlanWriter:
-    """Writes a plan's rows; `facts` may be replaced until the file is closed."""
+    """Writes a plan's rows, and what it is about when it is closed."""
 
     def __init__(self, file: IO[bytes], facts: PlanFacts) -> None:
-        self.facts = facts
+        self._facts = facts
+        self._waiting: list[pa.RecordBatch] = []
         self._rows = _Hashed(file)
         self._writer = pq.ParquetWriter(
             self._rows, PLAN_SCHEMA, compression="zstd", write_page_checksum=True
         )
 
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Write some rows, as one row group."""
-        self._writer.write(rows)
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Write some rows; they go to disk in groups of some thousand."""
+        self._waiting.append(rows)
+        if sum(each.num_rows for each in self._waiting) >= _GROUP:
+            self._write_group()
+
+    def count(self, counts: Mapping[PlanStatus, int]) -> None:
+        """Take how many rows there are of each status."""
+        self._facts = replace(
+            self._facts, counts={str(k): n for k, n in counts.items()}
+        )
 
     def close(self) -> None:
         """Write what the plan is about, and end the file."""
-        content = _as_json({"format": PLAN_FORMAT, **asdict(self.facts)})
+        self._write_group()
+        content = _as_json({"format": PLAN_FORMAT, **asdict(self._facts)})
         told = {
             "facts": content,
             "facts_sha256": hashlib.sha256(content.encode()).hexdigest(),
@@ -119,6 +131,11 @@ class PlanWriter:
         }
         self._writer.add_key_value_metadata({_KEY: _as_json(told).encode()})
         self._writer.close()
+
+    def _write_group(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting))
+            self._waiting = []
 
 
 class _Hashed:
