@@ -25,7 +25,6 @@ from batch_updater.files.disk import sync_directory, sync_file
 from batch_updater.files.private import replace_private
 from batch_updater.files.run_dir import temporary_name
 from batch_updater.files.tables import taken_back
-from batch_updater.models import PlanStatus
 
 PLAN_FORMAT = 1
 """Grows when an older version would misread what a newer one writes."""
@@ -97,10 +96,10 @@ class PlanFacts:
 
 
 class PlanWriter:
-    """Writes a plan's rows, and what it is about when it is closed."""
+    """Writes a plan's rows; `facts` may be replaced until the file is closed."""
 
     def __init__(self, file: IO[bytes], facts: PlanFacts) -> None:
-        self._facts = facts
+        self.facts = facts
         self._waiting: list[pa.RecordBatch] = []
         self._rows = _Hashed(file)
         self._writer = pq.ParquetWriter(
@@ -113,16 +112,10 @@ class PlanWriter:
         if sum(each.num_rows for each in self._waiting) >= _GROUP:
             self._write_group()
 
-    def count(self, counts: Mapping[PlanStatus, int]) -> None:
-        """Take how many rows there are of each status."""
-        self._facts = replace(
-            self._facts, counts={str(k): n for k, n in counts.items()}
-        )
-
     def close(self) -> None:
         """Write what the plan is about, and end the file."""
         self._write_group()
-        content = _as_json({"format": PLAN_FORMAT, **asdict(self._facts)})
+        content = _as_json({"format": PLAN_FORMAT, **asdict(self.facts)})
         told = {
             "facts": content,
             "facts_sha256": hashlib.sha256(content.encode()).hexdigest(),

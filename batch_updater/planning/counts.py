@@ -54,6 +54,11 @@ class Counts:
         self.commonest = Commonest()
         self.unread = 0
 
+    @property
+    def by_status(self) -> dict[str, int]:
+        """Rows by status, all of them named."""
+        return {str(status): self.statuses[status] for status in PlanStatus}
+
     def take(self, rows: Sequence[PlanRow]) -> None:
         """Count some rows."""
         changed = [row for row in rows if row.status is PlanStatus.CHANGE]

@@ -16,7 +16,7 @@ def report_of(
 ) -> PlanReport:
     """Return the report of a plan; its window is that of an apply that begins now."""
     report = PlanReport(
-        counts={str(status): count for status, count in counts.statuses.items()},
+        counts=counts.by_status,
         fields=dict(counts.fields.most_common()),
         commonest=counts.commonest.first(_FIRST),
         exact=counts.commonest.exact,

@@ -1,47 +1,41 @@
 """The plan that a run makes: a view of its journal and its inputs."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from batch_updater.config.settings import Settings
 from batch_updater.errors import InputError, RunDirectoryError
+from batch_updater.files.known_rows import KnownRows, open_known_rows
 from batch_updater.files.outcome_index import OutcomeIndex, indexed
-from batch_updater.files.plan_file import PlanFacts, PlanWriter, open_plan
+from batch_updater.files.plan_file import PlanFacts, open_plan
 from batch_updater.files.replay import PAGE
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
 from batch_updater.frs.protocol import read_faces
-from batch_updater.intake.rows import Intake, Rows
+from batch_updater.intake.rows import Rows
 from batch_updater.manifest import (
     Manifest,
     check_unchanged,
     describe_input,
     make_intake,
 )
-from batch_updater.mapping.checks import Checked, Checker, cells
+from batch_updater.mapping.checks import Checker
 from batch_updater.mapping.columns import FieldTypes
-from batch_updater.mapping.tasks import TaskMaker, refuse
-from batch_updater.models import Outcome, Result, Task
-from batch_updater.planning.counts import Counts
+from batch_updater.mapping.comparison import ABSENT, kind_of, same
+from batch_updater.models import FieldType, Outcome, Result
+from batch_updater.planning.making import Planner
 from batch_updater.planning.reports import report_of
-from batch_updater.planning.rows import (
-    PlanRow,
-    Sight,
-    as_batch,
-    plan_row,
-    row_without_face,
-    sight_of,
-    sliced,
-)
-from batch_updater.report.planned import PlanReport
+from batch_updater.planning.rows import Sight, sight_of, sliced
+from batch_updater.report.planned import Drift, PlanReport
 from batch_updater.report.summary import Stop
 from batch_updater.summaries import Told
 
 _ROWS = 1024  # at once; a result holds a whole face
-_REFUSED = frozenset({Outcome.INVALID, Outcome.DUPLICATE})
 
 
 def told_plan(
@@ -68,16 +62,20 @@ def write_plan(
     assert settings.to is not None  # noqa: S101  (run.json of a plan has it)
     intake = make_intake(settings, manifest.inputs, manifest.purpose)
     types = intake.settle_types(dict(manifest.declared))
-    counts = Counts()
+    checker = Checker(types, intake.strict)
     with ExitStack() as held:
         index = held.enter_context(indexed(directory.journal, manifest.layout))
+        known = held.enter_context(open_known_rows(directory.known))
         plan = held.enter_context(open_plan(settings.to, facts_of(manifest, settings)))
-        maker = _RowMaker(intake, types, index)
+        planner, sights = Planner(intake, types, plan), _Sights(index, known, types)
         for rows in intake.rows():
-            _write(maker, rows, plan, counts)
-        plan.count(counts.statuses)
+            checked = checker.check(rows.chunk.frame, rows.columns)
+            for positions in sliced(range(len(rows)), _ROWS):
+                seen = sights.of(rows, positions)
+                planner.write(rows, checked, positions, seen)
+        plan.facts = replace(plan.facts, counts=planner.counts.by_status)
     pages = sum(record.kind == PAGE for record in notes(directory.journal))
-    return report_of(counts, settings, pages=pages)
+    return report_of(planner.counts, settings, pages=pages, drift=sights.drift)
 
 
 def facts_of(manifest: Manifest, settings: Settings) -> PlanFacts:
@@ -99,92 +97,70 @@ def facts_of(manifest: Manifest, settings: Settings) -> PlanFacts:
     )
 
 
-def _write(maker: "_RowMaker", rows: Rows, plan: PlanWriter, counts: Counts) -> None:
-    checked = maker.check(rows)
-    first = rows.chunk.first_row
-    for positions in sliced(range(len(rows)), _ROWS):
-        made = maker.rows(rows, checked, positions)
-        counts.take(made)
-        numbers = [first + position for position in positions]
-        name = maker.intake.face_set_name
-        plan.write(as_batch(rows.chunk.source, numbers, name, made))
+class _Sights:
+    """What the journal says of faces, and of others what the state said."""
 
-
-class _RowMaker:
-    """Makes rows of a plan of what the journal says of them."""
-
-    def __init__(self, intake: Intake, types: FieldTypes, index: OutcomeIndex) -> None:
-        self.intake = intake
-        self._types = types
+    def __init__(
+        self, index: OutcomeIndex, known: KnownRows, types: FieldTypes
+    ) -> None:
         self._index = index
-        self._checker = Checker(types, intake.strict)
+        self._known = known
+        self._types = types.types
+        self._drift = Drift(0, 0)
 
-    def check(self, rows: Rows) -> Checked:
-        """Check a chunk again: its objects are read by that."""
-        return self._checker.check(rows.chunk.frame, rows.columns)
+    @property
+    def drift(self) -> Drift | None:
+        """What became of the faces that the state knew and that were read too."""
+        return self._drift if self._drift.sampled else None
 
-    def rows(
-        self, rows: Rows, checked: Checked, positions: Sequence[int]
-    ) -> list[PlanRow]:
-        """Return the rows at these positions of a chunk."""
-        refused = self._refused(rows, checked, positions)
-        known = self._known(rows, positions) | refused
-        clean = [
-            position
-            for position in positions
-            if position not in known or known[position].outcome not in _REFUSED
-        ]
-        tasks = iter(self._tasks(rows, checked, clean))
-        wanted = set(clean)
-        return [
-            self._planned(next(tasks), known.get(position))
-            if position in wanted
-            else row_without_face(known[position])
-            for position in positions
-        ]
-
-    def _known(self, rows: Rows, positions: Sequence[int]) -> dict[int, Result]:
-        places = np.array(positions, dtype=np.int64)
-        known, results = self._index.results(rows.start + places)
-        return dict(zip(places[known].tolist(), results, strict=True))
-
-    def _refused(
-        self, rows: Rows, checked: Checked, positions: Sequence[int]
-    ) -> dict[int, Result]:
-        if not checked.problems:
-            return {}
-        chunk, intake = rows.chunk, self.intake
-        ids = cells(chunk.frame[rows.columns.face_id])
-        return {
-            position: refuse(
-                checked.problems[position],
-                ids[position],
-                intake.face_set_name,
-                chunk.source,
-                chunk.first_row + position,
-                values=intake.include_values,
-            )
-            for position in positions
-            if position in checked.problems
+    def of(self, rows: Rows, positions: Sequence[int]) -> dict[int, Sight | Result]:
+        """Return what is known of the rows at these positions of a chunk, in order."""
+        start, stop = rows.start + positions[0], rows.start + positions[-1] + 1
+        seen: dict[int, Sight | Result] = {
+            row - rows.start: Sight("state", fields)
+            for row, fields in self._known.within(start, stop)
         }
+        ended, results = self._index.results(np.arange(start, stop))
+        places = (np.flatnonzero(ended) + positions[0]).tolist()
+        for position, result in zip(places, results, strict=True):
+            sight = _sight(result)
+            known = seen.get(position)
+            if isinstance(known, Sight):
+                self._compare(known.held, sight, result)
+            seen[position] = sight
+        return seen
 
-    def _tasks(
-        self, rows: Rows, checked: Checked, positions: Sequence[int]
-    ) -> Iterator[Task]:
-        chunk, name = rows.chunk, self.intake.face_set_name
-        maker = TaskMaker(name, chunk.source, rows.columns, self._types)
-        return maker.make(chunk.frame, checked, positions, chunk.first_row)
+    def _compare(
+        self, known: Mapping[str, Any], sight: Sight | Result, result: Result
+    ) -> None:
+        """Compare what the state says of a sampled face with what FRS does."""
+        if isinstance(sight, Sight):
+            other = drifted(known, sight.held, self._types)
+        elif sight.outcome is Outcome.MISSING:
+            other = True
+        else:
+            return
+        before = self._drift
+        example = before.example
+        if other and not example:
+            example = f"{result.source} row {result.row_number}, face {result.face_id}"
+        self._drift = Drift(before.sampled + 1, before.drifted + other, example)
 
-    def _planned(self, task: Task, result: Result | None) -> PlanRow:
-        if result is None:
-            return plan_row(task.update, None, self._types.types)
-        if result.outcome is not Outcome.EXPORTED:
-            return row_without_face(result)
-        return plan_row(task.update, _sight(result), self._types.types)
+
+def drifted(
+    known: Mapping[str, Any], held: Mapping[str, Any], types: Mapping[str, FieldType]
+) -> bool:
+    """Return whether a face holds something else than was last applied; pure."""
+    return any(
+        not same(value, held.get(field, ABSENT), kind_of(field, types))
+        for field, value in known.items()
+    )
 
 
-def _sight(result: Result) -> Sight:
-    """Return what the journal says of a face: of a listing when nobody asked for it."""
+def _sight(result: Result) -> Sight | Result:
+    """Return what a result says of a face: of a listing when nobody asked for it."""
+    if result.outcome is not Outcome.EXPORTED:
+        return result
     faces = read_faces(result.payload)
     if not faces:
         raise RunDirectoryError(

@@ -242,7 +242,13 @@ def test_json_carries_values_only_when_asked_to(bench: Bench) -> None:
     loud = plan(bench, name, *base, "--include-values", "--run-dir", "job2")
 
     told = quiet.json["plan"]
-    assert told["counts"] == {"change": 2, "same": 1}
+    assert told["counts"] == {
+        "change": 2,
+        "same": 1,
+        "missing": 0,
+        "invalid": 0,
+        "failed": 0,
+    }
     assert told["fields"] == {"external_fields.age": 2}
     assert (told["apply_requests"], told["apply_s"]) == (2, 0.002)
     assert "77777" not in quiet.out + quiet.err
