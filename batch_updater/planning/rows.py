@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from batch_updater.files.plan_file import PLAN_SCHEMA
-from batch_updater.mapping.comparison import IMAGE_ID, differences, fields_of, held_in
+from batch_updater.mapping.comparison import (
+    ABSENT,
+    IMAGE_ID,
+    fields_of,
+    held_in,
+    kind_of,
+    same,
+)
 from batch_updater.models import (
     FaceUpdate,
     FieldType,
@@ -22,6 +29,9 @@ from batch_updater.models import (
     PlanStatus,
     Result,
 )
+
+LISTING, FACE, STATE = "listing", "face", "state"
+"""Where the face of a row was seen."""
 
 Types = Mapping[str, FieldType]
 """Of custom fields, by their own names."""
@@ -33,7 +43,7 @@ class Sight:
     What is known of a face.
 
     Args:
-        seen_in: where it was seen: `listing`, `face` or `state`.
+        seen_in: where it was seen.
         held: what it held there, by field.
         before: the whole face as JSON, where it was read.
     """
@@ -69,28 +79,32 @@ def plan_row(update: FaceUpdate, sight: Sight | None, types: Types) -> PlanRow:
     Return what becomes of a face.
 
     Args:
-        sight: None when nobody knows what it holds, or not in all of the fields: the
-            row then changes all that it names, from nobody knows what.
+        sight: None when nobody knows what it holds. The state may know some of its
+            fields only: a row that names another one changes all that it names, from
+            nobody knows what.
     """
-    if sight is None:
-        changes = [Change(k, None, as_json(v)) for k, v in fields_of(update).items()]
-        return PlanRow(
-            update.face_id, PlanStatus.CHANGE, changes, update_as_json(update)
-        )
-    found = differences(update, sight.held, types)
-    if not found:
-        status, said = PlanStatus.SAME, None
-    else:
-        status, said = PlanStatus.CHANGE, update_as_json(update)
+    wanted = fields_of(update)
+    if sight is None or not _answers(sight, wanted):
+        changes = [
+            Change(field, None, as_json(value)) for field, value in wanted.items()
+        ]
+        said = update_as_json(update)
+        return PlanRow(update.face_id, PlanStatus.CHANGE, changes, said)
+    held, before, seen_in = sight.held, sight.before, sight.seen_in
     changes = [
-        Change(each.field, _old(each.field, sight.held), as_json(each.wanted))
-        for each in found
+        Change(field, as_json(held[field]) if field in held else None, as_json(value))
+        for field, value in wanted.items()
+        if not same(value, held.get(field, ABSENT), kind_of(field, types))
     ]
-    return PlanRow(update.face_id, status, changes, said, sight.before, sight.seen_in)
+    if not changes:
+        return PlanRow(update.face_id, PlanStatus.SAME, (), None, before, seen_in)
+    said = update_as_json(update)
+    return PlanRow(update.face_id, PlanStatus.CHANGE, changes, said, before, seen_in)
 
 
-def _old(field: str, held: Mapping[str, Any]) -> str | None:
-    return as_json(held[field]) if field in held else None
+def _answers(sight: Sight, wanted: Mapping[str, Any]) -> bool:
+    # A field that the state does not name may well be there; of a face it is not.
+    return sight.seen_in != STATE or wanted.keys() <= sight.held.keys()
 
 
 def update_as_json(update: FaceUpdate) -> str:

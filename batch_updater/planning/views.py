@@ -27,10 +27,10 @@ from batch_updater.manifest import (
 from batch_updater.mapping.checks import Checker
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.comparison import ABSENT, kind_of, same
-from batch_updater.models import FieldType, Outcome, Result
+from batch_updater.models import Against, FieldType, Outcome, Result
 from batch_updater.planning.making import Planner
 from batch_updater.planning.reports import report_of
-from batch_updater.planning.rows import Sight, sight_of, sliced
+from batch_updater.planning.rows import FACE, LISTING, STATE, Sight, sight_of, sliced
 from batch_updater.report.planned import Drift, PlanReport
 from batch_updater.report.summary import Stop
 from batch_updater.summaries import Told
@@ -50,6 +50,11 @@ def told_plan(
         check_unchanged(manifest.inputs)
     except InputError as error:
         return Told(note=f"{error.message}: the plan was not made again")
+    if settings.against is not Against.REMOTE and not directory.known.exists():
+        raise RunDirectoryError(
+            f"{directory.known} is gone: what the state said of rows is not known",
+            hint="Put it back as the plan wrote it, or plan again.",
+        )
     plan = write_plan(directory, manifest, settings)
     apply = shlex.join(["batch-updater", "apply", file])
     return Told(file=file, plan=plan, otherwise=apply if plan.changes else "")
@@ -117,7 +122,7 @@ class _Sights:
         """Return what is known of the rows at these positions of a chunk, in order."""
         start, stop = rows.start + positions[0], rows.start + positions[-1] + 1
         seen: dict[int, Sight | Result] = {
-            row - rows.start: Sight("state", fields)
+            row - rows.start: Sight(STATE, fields)
             for row, fields in self._known.within(start, stop)
         }
         ended, results = self._index.results(np.arange(start, stop))
@@ -168,4 +173,4 @@ def _sight(result: Result) -> Sight | Result:
             f"{result.row_number} holds no face",
             hint="Put the journal back as the run wrote it, or plan again.",
         )
-    return sight_of(faces[0], "face" if result.attempts else "listing")
+    return sight_of(faces[0], FACE if result.attempts else LISTING)

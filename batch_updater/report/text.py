@@ -18,7 +18,8 @@ def render_summary(summary: Summary) -> str:
 
 def _lines(summary: Summary) -> Iterator[str]:
     yield f"face set    {summary.face_set_name}"
-    yield f"run         {summary.run_dir}"
+    if summary.run_dir:
+        yield f"run         {summary.run_dir}"
     yield f"read        {count_rows(summary.read)}"
     yield from _row_lines(summary)
     yield from _speed_lines(summary)
