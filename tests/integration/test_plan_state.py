@@ -163,7 +163,7 @@ def test_auto_finds_drift_in_a_sample(bench: Bench) -> None:
     }
     assert statuses(rows) == [*["same"] * 8, "missing"]
     assert {row["seen_in"] for row in rows[:8]} == {"face"}
-    text = bench.command("results", "job").out
+    text = bench.command("results", "job", "--output", "text").out
     assert "drift       2 of 9 sampled faces hold something else" in text
 
 
