@@ -52,8 +52,8 @@ class Job:
         """The word for it in the journal."""
         if self.resumed:
             return "resume"
-        if self.purpose is Purpose.EXPORT:
-            return "export"
+        if self.purpose is not Purpose.UPDATE:
+            return str(self.purpose)
         return "retry" if self.retry else "run"
 
     @property
@@ -71,6 +71,7 @@ class Ready:
     Args:
         project_id: as the service knows it.
         state: the state that the run keeps, or None.
+        known: rows that the state can answer for, of a plan that begins.
     """
 
     job: Job
@@ -80,6 +81,7 @@ class Ready:
     found: Survey
     project_id: str
     state: StatePlace | None = None
+    known: Selection | None = None
 
     @property
     def rows(self) -> int:

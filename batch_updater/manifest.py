@@ -45,6 +45,7 @@ class Manifest:
         declared: types of the face set's custom fields.
         face_number: faces the face set said to hold when the last session began.
         header: the inputs' own columns.
+        endpoint, project_id: where it is; an earlier version did not note them.
         purpose: whether its rows are updates, or faces to read; an export without
             inputs lists the face set.
         parent: the run whose failed rows this one sends again, or empty.
@@ -62,6 +63,8 @@ class Manifest:
     declared: Mapping[str, FieldType]
     header: tuple[str, ...]
     face_number: int = 0
+    endpoint: str = ""
+    project_id: str = ""
     purpose: Purpose = Purpose.UPDATE
     parent: str = ""
     parent_run: RunKey | None = None
@@ -99,16 +102,19 @@ class Manifest:
                 "parent_run": asdict(self.parent_run) if self.parent_run else None,
                 "root_run": asdict(self.root_run) if self.root_run else None,
                 "settings": {k: list(v) for k, v in self.settings.items()},
-                "inputs": [_describe_input(i, self.rows[i.name]) for i in self.inputs],
+                "inputs": [describe_input(i, self.rows[i.name]) for i in self.inputs],
                 "header": list(self.header),
                 "declared": dict(self.declared),
                 "face_number": self.face_number,
+                "endpoint": self.endpoint,
+                "project_id": self.project_id,
                 "totals": dict(totals or {}),
             }
         )
 
 
-def _describe_input(source: Input, rows: int) -> dict[str, Any]:
+def describe_input(source: Input, rows: int) -> dict[str, Any]:
+    """Return what is told of an input: what it was, and how many rows it had."""
     return {
         "name": source.name,
         "path": str(source.path),
@@ -187,7 +193,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     inputs = _typed(content, "inputs", list)
     settings = _typed(content, "settings", dict)
     purpose = Purpose(content.get("purpose", Purpose.UPDATE))
-    if not inputs and purpose is Purpose.UPDATE:
+    if not inputs and purpose is not Purpose.EXPORT:
         raise ValueError("'inputs' is []")
     return Manifest(
         tool_version=_typed(content, "tool_version", str),
@@ -201,6 +207,8 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         },
         header=_texts(content, "header"),
         face_number=_count({"face_number": 0, **content}, "face_number"),
+        endpoint=_typed({"endpoint": "", **content}, "endpoint", str),
+        project_id=_typed({"project_id": "", **content}, "project_id", str),
         purpose=purpose,
         parent=_typed(content, "parent", str),
         parent_run=_run_key(content, "parent_run"),
@@ -348,10 +356,10 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     """
     Return the rows of a run that have no final outcome yet.
 
-    What an export failed to read is read again: there is nothing to apply twice.
+    What could not be read is read again: there is nothing to apply twice.
     """
     layout, again = manifest.layout, {Outcome.UNPROCESSED}
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is not Purpose.UPDATE:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
     return read_selection(directory, manifest) - done

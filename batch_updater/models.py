@@ -46,11 +46,22 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
     @property
+    def noun(self) -> str:
+        """What such a run is, for people."""
+        return _NOUNS[self]
+
+    @property
     def wanted(self) -> Outcome:
         """The outcome that every row should end in."""
         return _WANTED[self]
 
 
+_NOUNS = {
+    Purpose.UPDATE: "a run",
+    Purpose.EXPORT: "an export",
+    Purpose.PLAN: "a plan",
+    Purpose.VERIFY: "a verification",
+}
 _WANTED = {
     Purpose.UPDATE: Outcome.UPDATED,
     Purpose.EXPORT: Outcome.EXPORTED,

@@ -28,11 +28,10 @@ from batch_updater.errors import (
 from batch_updater.files.inputs import STDIN
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.intake.kept import kept_in
-from batch_updater.intake.survey import Survey
+from batch_updater.intake.survey import Survey, refuse_broken
 from batch_updater.intake.unchecked import refuse_to_skip
 from batch_updater.jobs import Job, Ready
 from batch_updater.manifest import Manifest, make_intake
-from batch_updater.models import OnInvalid
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
@@ -86,7 +85,7 @@ async def execute(
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
             announce(ready.found, ready.rows)
-            _refuse_if_asked(ready.found, settings)
+            refuse_broken(ready.found, settings.on_invalid)
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
@@ -155,15 +154,6 @@ def _refuse_other_rows(job: Job, found: Survey) -> None:
         )
 
 
-def _refuse_if_asked(found: Survey, settings: Settings) -> None:
-    refused = found.invalid + found.duplicates
-    if settings.on_invalid is OnInvalid.STOP and refused:
-        raise InputError(
-            f"{refused:,} of {found.total:,} rows break a rule; nothing was sent",
-            hint="Mend them, or send the others with --on-invalid skip.",
-        )
-
-
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
     # A run that goes on has kept it already, and a parent keeps its own.
     job = ready.job
@@ -193,6 +183,8 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
         declared=dict(ready.face_set.fields),
         face_number=ready.face_set.face_number,
         header=ready.found.header,
+        endpoint=job.connection.endpoint,
+        project_id=ready.project_id,
         purpose=job.purpose,
         parent=job.retry.parent if job.retry else "",
         parent_run=job.retry.parent_run if job.retry else None,

@@ -2,19 +2,21 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.errors import RunStopped
+from batch_updater.files.batch import Batch
 from batch_updater.files.bulk import Lines, read_bulk
-from batch_updater.files.replay import Record
+from batch_updater.files.replay import PAGE, Record
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
 from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
+from batch_updater.report.planned import PlanReport
 from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
 
 
@@ -27,12 +29,14 @@ class Told:
         file: the file that was made.
         next_command: instead of what the outcomes suggest.
         otherwise: what to type next when the outcomes suggest nothing.
+        plan: what the plan says that was made.
     """
 
     file: str = ""
     note: str = ""
     next_command: str = ""
     otherwise: str = ""
+    plan: PlanReport | None = None
 
 
 NOTHING = Told()
@@ -50,6 +54,8 @@ def summarise(
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
     exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
+    if told.plan and not told.plan.changes:
+        exit_code = exit_code or settings.exit_code_no_change
     suggested = told.next_command or _next_command(directory, manifest, builder)
     summary = Summary(
         run_dir=str(directory.path),
@@ -63,6 +69,7 @@ def summarise(
         note=told.note,
         file=told.file,
         wanted=str(manifest.purpose.wanted),
+        plan=replace(told.plan, cost=tally.attempts) if told.plan else None,
         next_command=suggested or told.otherwise,
         **builder.speed(),
     )
@@ -94,7 +101,11 @@ def _remedy_of_export(code: str, first: Result) -> str:
     return _remedy(code, first)
 
 
-_REMEDIES = {Purpose.UPDATE: _remedy, Purpose.EXPORT: _remedy_of_export}
+_REMEDIES = {
+    Purpose.UPDATE: _remedy,
+    Purpose.EXPORT: _remedy_of_export,
+    Purpose.PLAN: _remedy_of_export,
+}
 
 # Where to and as whom: all of it but the face set, which not every command names so.
 _TARGET = tuple(
@@ -132,10 +143,10 @@ def _next_command(
 ) -> str:
     outcomes, path = builder.tally.outcomes, directory.path
     words: list[str] = []
-    exports = manifest.purpose is Purpose.EXPORT
-    if outcomes[Outcome.UNPROCESSED] or (exports and builder.worth_retrying):
+    reads = manifest.purpose is not Purpose.UPDATE
+    if outcomes[Outcome.UNPROCESSED] or (reads and builder.worth_retrying):
         words = ["resume", str(path)]
-    elif exports:
+    elif reads:
         words = []
     elif builder.worth_retrying:
         words = ["retry", str(path)]
@@ -155,6 +166,9 @@ def add_up(told: Record | Lines, builder: SummaryBuilder) -> None:
         builder.new_session()
     elif told.kind == "rate":
         builder.note_rate(told.facts)
+    elif told.kind == PAGE:
+        attempts = Batch.of([told.result()]).attempts()
+        builder.add_attempts(attempts.started, attempts.latency, attempts.statuses)
 
 
 _OF_PAGES = ("source", "row_number", "outcome", "attempts")

@@ -25,6 +25,7 @@ _USAGE = {
     "check": "%(prog)s INPUT... [flags]",
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
+    "plan": "%(prog)s INPUT... --face-set NAME -o FILE.parquet [flags]",
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
     "results": "%(prog)s RUN_DIR [DIRECTORY...] [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
@@ -32,7 +33,7 @@ _USAGE = {
 _TITLES = {
     "input": "input",
     "mapping": "columns",
-    "export": "export",
+    "export": "the file, and listing",
     "target": "target",
     "pace": "pace",
     "retry": "retry",
@@ -72,6 +73,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_check(commands)
+    _add_plan(commands)
     _add_resume(commands)
     _add_retry(commands)
     _add_results(commands)
@@ -108,13 +110,23 @@ def _add_check(commands: Any) -> None:
     command.set_defaults(command=_later("check", "check"))
 
 
+def _add_plan(commands: Any) -> None:
+    command = _command(
+        commands, "plan", "which faces would change, and how; change nothing"
+    )
+    _add_inputs(command)
+    groups = ("export", "plan", "state", *_ALL, "credentials")
+    _add_options(command, groups, without={"dry-run", "check-ahead"})
+    _add_config(command)
+    command.set_defaults(command=_later("plan", "plan"))
+
+
 def _add_resume(commands: Any) -> None:
     command = _command(commands, "resume", "go on where a run stopped")
     command.add_argument("run_directory", metavar="RUN_DIR")
-    groups = ("export", *_RESUMED)
-    _add_options(
-        command, groups, without={"face-set", "run-dir", "dry-run", *_OF_THE_RUN}
-    )
+    groups = ("export", "plan", *_RESUMED)
+    unused = {"face-set", "run-dir", "dry-run", "against", "drift-sample"}
+    _add_options(command, groups, without=unused | {*_OF_THE_RUN})
     command.set_defaults(command=_later("rerun", "resume"))
 
 

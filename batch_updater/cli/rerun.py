@@ -10,6 +10,7 @@ from types import MappingProxyType
 from batch_updater.cli.export import check_target
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
+from batch_updater.cli.plan import check_plan
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
@@ -116,7 +117,9 @@ def load(
     )
     set_log_format(resolved.settings.log_format)
     check_unchanged(manifest.inputs)
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is Purpose.PLAN:
+        check_plan(resolved.settings.to, manifest.inputs)
+    elif manifest.purpose is Purpose.EXPORT:
         check_target(resolved.settings.to, manifest.inputs)
     return directory, manifest, resolved
 

@@ -81,24 +81,29 @@ def note(said: str) -> None:
 
 
 def survey_lines(
-    survey: Survey, rate: float | None, rows: int, *, values: bool, each: int = 1
+    survey: Survey, rate: float | None, rows: int | None, *, values: bool, each: int = 1
 ) -> Iterator[str]:
     """
     Yield what a check found, for people.
 
     Args:
-        rows: how many rows will be sent.
+        rows: how many rows will be sent; None when that is not what it is for.
         values: whether to show the values that break rules; a run's stderr often
             ends in a log, where personal data does not belong.
         each: how many requests a row takes.
     """
-    if not survey.ahead:
+    if survey.ahead:
+        yield from _checked_lines(survey, values=values)
+    else:
         yield (
             f"not checked {count_rows(survey.total)}: each is looked at when its turn "
             "comes"
         )
+    if rows is not None:
         yield f"estimate    {describe_duration(rows, rate, each=each)}"
-        return
+
+
+def _checked_lines(survey: Survey, *, values: bool) -> Iterator[str]:
     yield (
         f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
@@ -115,7 +120,6 @@ def survey_lines(
             f"{_where(source, row_number)}: {_what([problem], values=values)}; "
             "--strict refuses them"
         )
-    yield f"estimate    {describe_duration(rows, rate, each=each)}"
 
 
 def describe_duration(

@@ -65,12 +65,7 @@ def make_connection(resolved: Resolved) -> Connection:
     profile = found[1] if found else None
     region = settings.region or region_of_endpoint(endpoint) or ""
     iam = _iam_endpoint(settings, profile, region, endpoint)
-    project_id = settings.project_id or (profile.project_id if profile else "")
-    if project_id and not is_project_id(project_id):
-        raise UsageError(
-            "the project's id has characters that no id has, or is too long",
-            hint="It stands in the console under My Credentials: 32 letters and digits.",
-        )
+    project_id = _project_id(settings, profile)
     if not project_id and not (region and iam):
         raise UsageError(
             "no project is given",
@@ -96,6 +91,35 @@ def make_connection(resolved: Resolved) -> Connection:
         ssl_context=make_ssl_context(settings.ca_cert),
         proxy_for=_proxy_for(settings.proxy, secrets, environ),
     )
+
+
+def place_of(resolved: Resolved) -> tuple[str, str]:
+    """
+    Return endpoint and project without asking anybody, or for anybody's credentials.
+
+    Raises:
+        UsageError: the project could only be looked up.
+    """
+    settings, environ = resolved.settings, resolved.environ
+    endpoint = _endpoint(settings, environ)
+    found = None if settings.project_id else find_profile(environ)
+    project_id = _project_id(settings, found[1] if found else None)
+    if not project_id:
+        raise UsageError(
+            "no project is given, and nobody is asked for it",
+            hint="Say which one with --project-id ID or HUAWEICLOUD_SDK_PROJECT_ID.",
+        )
+    return endpoint, project_id
+
+
+def _project_id(settings: Settings, profile: KeyProfile | None) -> str:
+    project_id = settings.project_id or (profile.project_id if profile else "")
+    if project_id and not is_project_id(project_id):
+        raise UsageError(
+            "the project's id has characters that no id has, or is too long",
+            hint="It stands in the console under My Credentials: 32 letters and digits.",
+        )
+    return project_id
 
 
 def _needs_profile(settings: Settings, secrets: Secrets) -> bool:

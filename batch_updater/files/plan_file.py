@@ -30,6 +30,7 @@ PLAN_FORMAT = 1
 """Grows when an older version would misread what a newer one writes."""
 
 _KEY = b"batch_updater.plan"
+_GROUP = 20_000  # rows
 _CHANGE = pa.struct(
     [("field", pa.string()), ("old", pa.string()), ("new", pa.string())]
 )
@@ -99,17 +100,21 @@ class PlanWriter:
 
     def __init__(self, file: IO[bytes], facts: PlanFacts) -> None:
         self.facts = facts
+        self._waiting: list[pa.RecordBatch] = []
         self._rows = _Hashed(file)
         self._writer = pq.ParquetWriter(
             self._rows, PLAN_SCHEMA, compression="zstd", write_page_checksum=True
         )
 
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Write some rows, as one row group."""
-        self._writer.write(rows)
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Write some rows; they go to disk in groups of some thousand."""
+        self._waiting.append(rows)
+        if sum(each.num_rows for each in self._waiting) >= _GROUP:
+            self._write_group()
 
     def close(self) -> None:
         """Write what the plan is about, and end the file."""
+        self._write_group()
         content = _as_json({"format": PLAN_FORMAT, **asdict(self.facts)})
         told = {
             "facts": content,
@@ -119,6 +124,11 @@ class PlanWriter:
         }
         self._writer.add_key_value_metadata({_KEY: _as_json(told).encode()})
         self._writer.close()
+
+    def _write_group(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting))
+            self._waiting = []
 
 
 class _Hashed:

@@ -78,6 +78,11 @@ class RunDirectory:
         return self.path / "survey"
 
     @property
+    def known(self) -> Path:
+        """What the state said of rows when a plan began."""
+        return self.path / "known.parquet"
+
+    @property
     def beginnings(self) -> tuple[Path, ...]:
         """What a run whose run.json is not there may hold: not begun, or lost."""
         return (

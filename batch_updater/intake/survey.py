@@ -15,7 +15,7 @@ from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.rules import Problem
 from batch_updater.mapping.tasks import DUPLICATE_RULE
-from batch_updater.models import OnDuplicate, RowLayout
+from batch_updater.models import OnDuplicate, OnInvalid, RowLayout
 from batch_updater.selection import Selection
 
 
@@ -154,6 +154,16 @@ def survey(
         _suspects(intake, found).settle(policy, refused)
         found.take_refusals(refused)
     return found
+
+
+def refuse_broken(found: Survey, on_invalid: OnInvalid) -> None:
+    """Raise InputError when rows break a rule and none is to be sent then."""
+    refused = found.invalid + found.duplicates
+    if on_invalid is OnInvalid.STOP and refused:
+        raise InputError(
+            f"{refused:,} of {found.total:,} rows break a rule; nothing was sent",
+            hint="Mend them, or send the others with --on-invalid skip.",
+        )
 
 
 def later_rows(intake: Intake, found: Survey, chosen: Selection) -> Selection:

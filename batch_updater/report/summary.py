@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from batch_updater.models import ErrorClass, Outcome, Result
+from batch_updater.report.planned import PlanReport
 from batch_updater.report.speed import Speed, Whole
 
 CONTROL_FILE = "control file"
@@ -115,6 +116,7 @@ class Summary:
         file: what an export made, or empty.
         wanted: the outcome that every row should end in.
         next_command: what to type next, or empty.
+        plan: what the plan says that was made, or None.
     """
 
     run_dir: str
@@ -136,10 +138,12 @@ class Summary:
     next_command: str
     file: str = ""
     wanted: str = "updated"
+    plan: PlanReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as JSON carries it; seconds with a suffix."""
-        content = asdict(self)
+        content = asdict(replace(self, plan=None))
+        content["plan"] = self.plan.as_json() if self.plan else None
         content["duration_s"] = round(content.pop("seconds"), 3)
         content["latency_ms"] = {
             name: None if value is None else round(value * 1000, 1)
