@@ -187,7 +187,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     inputs = _typed(content, "inputs", list)
     settings = _typed(content, "settings", dict)
     purpose = Purpose(content.get("purpose", Purpose.UPDATE))
-    if not inputs and purpose is Purpose.UPDATE:
+    if not inputs and purpose is not Purpose.EXPORT:
         raise ValueError("'inputs' is []")
     return Manifest(
         tool_version=_typed(content, "tool_version", str),
@@ -348,10 +348,10 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     """
     Return the rows of a run that have no final outcome yet.
 
-    What an export failed to read is read again: there is nothing to apply twice.
+    What could not be read is read again: there is nothing to apply twice.
     """
     layout, again = manifest.layout, {Outcome.UNPROCESSED}
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is not Purpose.UPDATE:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
     return read_selection(directory, manifest) - done

@@ -44,9 +44,9 @@ def retry(arguments: argparse.Namespace) -> int:
     # Later rows of their faces, which have to go along, are found by looking ahead.
     instead = {"same-failures": ("off",), "check-ahead": ("true",)}
     directory, manifest, resolved = load(arguments, instead)
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is not Purpose.UPDATE:
         raise UsageError(
-            f"{directory.path} is an export",
+            f"{directory.path} is no run of updates ({manifest.purpose})",
             hint=f"Its failed rows are read again by: batch-updater resume "
             f"{directory.path}",
         )
