@@ -50,12 +50,23 @@ class Purpose(StrEnum):
         """The outcome that every row should end in."""
         return _WANTED[self]
 
+    @property
+    def noun(self) -> str:
+        """What a run for it is called, with its article."""
+        return _NOUNS[self]
+
 
 _WANTED = {
     Purpose.UPDATE: Outcome.UPDATED,
     Purpose.EXPORT: Outcome.EXPORTED,
     Purpose.PLAN: Outcome.EXPORTED,
     Purpose.VERIFY: Outcome.SAME,
+}
+_NOUNS = {
+    Purpose.UPDATE: "a run of updates",
+    Purpose.EXPORT: "an export",
+    Purpose.PLAN: "a plan",
+    Purpose.VERIFY: "a verification",
 }
 
 

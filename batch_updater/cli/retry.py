@@ -46,7 +46,7 @@ def retry(arguments: argparse.Namespace) -> int:
     directory, manifest, resolved = load(arguments, instead)
     if manifest.purpose is not Purpose.UPDATE:
         raise UsageError(
-            f"{directory.path} is no run of updates ({manifest.purpose})",
+            f"{directory.path} is {manifest.purpose.noun}",
             hint=f"Its failed rows are read again by: batch-updater resume "
             f"{directory.path}",
         )

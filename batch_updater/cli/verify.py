@@ -143,8 +143,8 @@ def _refuse_reading(directory: RunDirectory, manifest: Manifest) -> None:
         return
     again = shlex.join(["batch-updater", "resume", str(directory.path)])
     raise UsageError(
-        f"{directory.path} is no run of updates ({manifest.purpose}): it has written "
-        "nothing that could be read back",
+        f"{directory.path} is {manifest.purpose.noun}: it has written nothing that "
+        "could be read back",
         hint=f"Give the run that wrote the faces; what this one has left: {again}",
     )
 

@@ -79,8 +79,8 @@ def find_family(path: Path, others: Sequence[Path] = ()) -> Family:
     start = _load(path)
     if start.manifest.purpose is not Purpose.UPDATE:
         raise UsageError(
-            f"{path} is no run of updates ({start.manifest.purpose}): nothing is sent "
-            "again, so there is no family",
+            f"{path} is {start.manifest.purpose.noun}: nothing is sent again, so there "
+            "is no family",
             hint=f"What it came to: batch-updater results {path}",
         )
     known = _Known()
