@@ -18,8 +18,8 @@ from batch_updater.errors import InputError, UsageError
 from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.jobs import Job
-from batch_updater.manifest import Manifest, pending_rows
-from batch_updater.models import Outcome, Purpose
+from batch_updater.manifest import Manifest, pending_rows, rows_with
+from batch_updater.models import OnDuplicate, Outcome, Purpose
 from batch_updater.report.text import count_rows
 from batch_updater.selection import Selection
 from batch_updater.verifying.asked import Verified, held_by, may_be_written
@@ -106,7 +106,8 @@ def _verify_run(arguments: argparse.Namespace) -> int:
     _refuse_empty_sample(resolved)
     with locked(directory.journal, shared=True):  # or its rows change meanwhile
         held = held_by(directory, manifest)
-        written = may_be_written(directory, manifest)
+        several = resolved.settings.on_duplicate is OnDuplicate.IN_ORDER
+        written = may_be_written(directory, manifest) if several else None
         _note_the_others(directory, manifest, held)
     if not held.any():
         return _leave(directory, resolved)
@@ -163,6 +164,12 @@ def _note_the_others(
 ) -> None:
     total = manifest.layout.total
     note(f"{directory.path} wrote {held.count():,} of its {count_rows(total)}")
+    failed = rows_with(directory, manifest.layout, frozenset({Outcome.FAILED}))
+    if failed.any():
+        note(
+            f"{count_rows(failed.count())} failed in it, and are not looked at: what a "
+            "retry sent is verified by its own directory"
+        )
     if left := pending_rows(directory, manifest).count():
         again = shlex.join(["batch-updater", "resume", str(directory.path)])
         note(f"{count_rows(left)} without an outcome, which are not looked at: {again}")

@@ -26,7 +26,7 @@ class Verified:
     Args:
         run: the run that wrote the rows, its directory; empty for inputs.
         written: rows whose values may stand over those of earlier rows of their
-            face; None for all.
+            face; None for all of them.
         rows: how many there were before a sample was taken; None if there is none.
     """
 

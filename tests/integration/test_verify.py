@@ -232,6 +232,7 @@ def test_only_rows_that_the_run_wrote_count(bench: Bench) -> None:
     assert bench.record("check").outcomes == {"same": 4}
     assert bench.record("check").summary["read"] == 4
     assert "job wrote 4 of its 6 rows" in ended.err
+    assert "1 row failed in it" in ended.err
 
 
 def test_a_retry_is_verified_by_its_own_directory(bench: Bench) -> None:

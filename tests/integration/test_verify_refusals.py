@@ -219,7 +219,7 @@ def test_mended_rows_of_a_retry_are_read_back(bench: Bench) -> None:
 
 def test_a_damaged_note_is_told(bench: Bench) -> None:
     """A journal whose note about the verified rows is not ours is refused by resume."""
-    bench.run(bench.prepare(3))
+    bench.run(bench.prepare(3), "--on-duplicate", "in-order")
     bench.emulator.script([fault("respond", operation=ONE, code="FRS.0302")])
     assert verify(bench, "job").code == 3
     journal = bench.folder / "check" / "journal.jsonl"
