@@ -16,6 +16,8 @@ from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
 from batch_updater.states.places import StatePlace
+from batch_updater.verifying.asked import Verified
+from batch_updater.verifying.overwritten import Overwritten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Job:
         resumed: the run that goes on, or None for a new one.
         retry: whose failed rows are sent again, and why these.
         changed: settings that a resume was told otherwise, as [before, now].
+        verified: what is read back, of a verification.
         purpose: whether rows are updates, or faces to read.
     """
 
@@ -40,6 +43,7 @@ class Job:
     resumed: Opened | None = None
     retry: Retry | None = None
     changed: Mapping[str, Any] = field(default_factory=dict)
+    verified: Verified | None = None
     purpose: Purpose = Purpose.UPDATE
 
     @property
@@ -72,6 +76,7 @@ class Ready:
         project_id: as the service knows it.
         state: the state that the run keeps, or None.
         known: rows that the state can answer for, of a plan that begins.
+        overwritten: values of its rows that are not there to be read back.
     """
 
     job: Job
@@ -82,6 +87,7 @@ class Ready:
     project_id: str
     state: StatePlace | None = None
     known: Selection | None = None
+    overwritten: Overwritten | None = None
 
     @property
     def rows(self) -> int:

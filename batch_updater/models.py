@@ -55,6 +55,11 @@ class Purpose(StrEnum):
         """The outcome that every row should end in."""
         return _WANTED[self]
 
+    @property
+    def noun(self) -> str:
+        """What a run for it is called, with its article."""
+        return _NOUNS[self]
+
 
 _NOUNS = {
     Purpose.UPDATE: "a run",
@@ -67,6 +72,12 @@ _WANTED = {
     Purpose.EXPORT: Outcome.EXPORTED,
     Purpose.PLAN: Outcome.EXPORTED,
     Purpose.VERIFY: Outcome.SAME,
+}
+_NOUNS = {
+    Purpose.UPDATE: "a run of updates",
+    Purpose.EXPORT: "an export",
+    Purpose.PLAN: "a plan",
+    Purpose.VERIFY: "a verification",
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller
 from batch_updater.delivery.careful import CarefulSender, Images
 from batch_updater.delivery.circuit import Circuit, CircuitRules
-from batch_updater.delivery.clock import Clock
+from batch_updater.delivery.clock import Clock, loop_time
 from batch_updater.delivery.ledger import rate_window
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
@@ -27,6 +27,7 @@ from batch_updater.delivery.sender import Sender
 from batch_updater.delivery.sharing import SharedLedger
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.tokens import Tokens
+from batch_updater.delivery.verifier import Verifier
 from batch_updater.delivery.written import Written
 from batch_updater.errors import UsageError
 from batch_updater.files.quota_file import quota_directory
@@ -36,7 +37,7 @@ from batch_updater.frs.iam import find_project
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.frs.transport import Transport, open_transport
 from batch_updater.mapping.care import Care
-from batch_updater.models import Task
+from batch_updater.models import FieldType, Task
 
 _PATIENCE = 5.0  # seconds of silence before a person is told why
 
@@ -114,6 +115,16 @@ class Outlet:
     def reader(self) -> Reader:
         """Return what reads faces."""
         return Reader(service=self.client, caller=self._caller())
+
+    def verifier(self, types: Mapping[str, FieldType]) -> Verifier:
+        """Return what reads faces back; the types are those of custom fields."""
+        until = loop_time() + self.settings.settle
+        return Verifier(
+            service=self.client,
+            caller=self._caller(),
+            types=types,
+            unsettled=lambda: loop_time() < until,
+        )
 
     def sender(self, repeats: Callable[[Task], bool] | None = None) -> Send:
         """

@@ -7,10 +7,11 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings
@@ -36,7 +37,6 @@ from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
-from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.selection import Selection
 from batch_updater.upkeep import (
@@ -47,6 +47,7 @@ from batch_updater.upkeep import (
     time_window,
     upkeep,
 )
+from batch_updater.verifying.asked import NOTE
 from batch_updater.version import __version__
 from batch_updater.work.table import WORK
 from batch_updater.work.work import Session
@@ -104,14 +105,13 @@ def _put_on_record(ready: Ready, run: Opened) -> tuple[Ready, Manifest]:
     """Write down what the run is about; its input may lie elsewhere from then on."""
     ready = _keep_spooled(ready, run.directory)
     manifest = _describe(ready, run)
-    selection, retry = _reasons(ready)
     write_down(
         run,
         manifest,
         ready.job.session,
         in_flight=ready.job.settings.concurrency,
-        selection=selection,
-        retry=retry,
+        selection=None if ready.job.resumed else ready.job.pending,
+        reasons=_reasons(ready.job),
     )
     return ready, manifest
 
@@ -139,10 +139,10 @@ def _keep_findings(ready: Ready, directory: RunDirectory) -> None:
     kept_in(directory.survey, ready.intake, ready.types, policy).save(ready.found)
 
 
-def _reasons(ready: Ready) -> tuple[Selection | None, Retry | None]:
-    """Return which rows a new run is about, and why; a resumed one has noted it."""
-    job = ready.job
-    return (None, None) if job.resumed else (job.pending, job.retry)
+def _reasons(job: Job) -> dict[str, Mapping[str, Any]]:
+    """Return why a new run is about its rows, by kind of note; a resumed one has it."""
+    asked = {} if job.resumed else {"retry": job.retry, NOTE: job.verified}
+    return {kind: each.facts() for kind, each in asked.items() if each}
 
 
 def _refuse_other_rows(job: Job, found: Survey) -> None:
@@ -155,10 +155,11 @@ def _refuse_other_rows(job: Job, found: Survey) -> None:
 
 
 def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
-    # A run that goes on has kept it already, and a parent keeps its own.
+    # A run that goes on has kept it already, and any other keeps its own.
     job = ready.job
+    others = job.retry or (job.verified and job.verified.run)
     places: dict[str, Path] = {}
-    if not job.resumed and not job.retry:
+    if not job.resumed and not others:
         places[STDIN] = directory.spool
     elif not job.resumed and job.retry and job.retry.asked.edited:
         places[MENDED] = directory.mended

@@ -21,8 +21,8 @@ from batch_updater.report.summary import Stop
 
 _SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
 
-# What an export has read it can read again.
-_READ = frozenset({Outcome.EXPORTED, Outcome.MISSING})
+# What was only read can be read again.
+_READ = frozenset({Outcome.EXPORTED, Outcome.MISSING, Outcome.SAME, Outcome.MISMATCH})
 
 
 class Scribe:

@@ -23,6 +23,7 @@ from batch_updater.models import Outcome, Purpose, Result
 from batch_updater.planning.views import told_plan
 from batch_updater.report.summary import Stop, Summary
 from batch_updater.summaries import Told, export_again, write_listing
+from batch_updater.verifying.mismatches import write_mismatches
 from batch_updater.views import write_views
 
 _ROWS = 1024  # at once; a result holds whole faces
@@ -39,6 +40,9 @@ def write_all(
     """
     if manifest.purpose is Purpose.UPDATE:
         told = tell_family(directory, Told()) if manifest.parent else Told()
+        return write_views(directory, manifest, settings, stop, told)
+    if manifest.purpose is Purpose.VERIFY:
+        told = write_mismatches(directory, manifest)
         return write_views(directory, manifest, settings, stop, told)
     if manifest.lists:
         return _conclude_listing(directory, manifest, settings, stop)

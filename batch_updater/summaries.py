@@ -17,7 +17,13 @@ from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
 from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
 from batch_updater.report.planned import PlanReport
-from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
+from batch_updater.report.summary import (
+    TO_REVIEW,
+    Stop,
+    Summary,
+    SummaryBuilder,
+    exit_code_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,12 @@ def summarise(
     """Return the summary of a run whose journal has been added up; write it too."""
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
-    exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
+    exit_code = exit_code_of(
+        tally,
+        stop,
+        duplicates_bad=refused,
+        reviewed=_REVIEWED.get(manifest.purpose, TO_REVIEW),
+    )
     if told.plan and not told.plan.changes:
         exit_code = exit_code or settings.exit_code_no_change
     suggested = told.next_command or _next_command(directory, manifest, builder)
@@ -96,6 +107,16 @@ def remedy_of(entry: ErrorCode, outcome: Outcome) -> str:
 def _remedy_of_export(code: str, first: Result) -> str:
     if first.outcome is Outcome.MISSING:
         return "remove these ids from the list; missing.csv has them"
+    return _remedy_of_reading(code, first)
+
+
+def _remedy_of_verifying(code: str, first: Result) -> str:
+    if first.outcome is Outcome.MISSING:
+        return "find out who deleted these faces; missing.csv has them"
+    return _remedy_of_reading(code, first)
+
+
+def _remedy_of_reading(code: str, first: Result) -> str:
     if first.error_class is ErrorClass.TRANSIENT:
         return "ask for these faces again later with resume"
     return _remedy(code, first)
@@ -105,7 +126,9 @@ _REMEDIES = {
     Purpose.UPDATE: _remedy,
     Purpose.EXPORT: _remedy_of_export,
     Purpose.PLAN: _remedy_of_export,
+    Purpose.VERIFY: _remedy_of_verifying,
 }
+_REVIEWED = {Purpose.VERIFY: TO_REVIEW | {Outcome.MISSING}}
 
 # Where to and as whom: all of it but the face set, which not every command names so.
 _TARGET = tuple(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
@@ -23,17 +24,22 @@ from batch_updater.files.inputs import (
 
 
 def resolve_arguments(
-    arguments: argparse.Namespace, *, forced: Texts | None = None
+    arguments: argparse.Namespace,
+    *,
+    forced: Texts | None = None,
+    defaults: Texts = MappingProxyType({}),
 ) -> Resolved:
     """
     Return the settings of a command line in this environment.
 
     Args:
         forced: settings that the command has to have, whatever anybody says.
+        defaults: what it has when nobody says anything, where others have less.
     """
     chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
     environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
-    resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
+    flags = {**flags_of(arguments), **(forced or {})}
+    resolved = resolve(flags, environ, defaults=defaults)
     set_log_format(resolved.settings.log_format)
     return resolved
 

@@ -26,6 +26,7 @@ _USAGE = {
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
     "plan": "%(prog)s INPUT... --face-set NAME -o FILE.parquet [flags]",
+    "verify": "%(prog)s RUN_DIR|INPUT... [--sample N|N%%] [flags]",
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
     "results": "%(prog)s RUN_DIR [DIRECTORY...] [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
@@ -76,6 +77,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_resume(commands)
     _add_retry(commands)
+    _add_verify(commands)
     _add_results(commands)
     _add_doctor(commands)
     _add_explain(commands)
@@ -162,6 +164,23 @@ def _add_retry(commands: Any) -> None:
     _add_options(command, ("input",), without=others)
     _add_options(command, _RESUMED, without={"face-set", *_OF_THE_RUN})
     command.set_defaults(command=_later("retry", "retry"))
+
+
+def _add_verify(commands: Any) -> None:
+    command = _command(
+        commands, "verify", "read faces back, and hold them against what was written"
+    )
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="RUN_DIR|INPUT",
+        help="the directory of a run (one with a run.json): the rows that it wrote; or "
+        "inputs as run takes them: all their rows",
+    )
+    unused = {"check-ahead", "dry-run"}
+    _add_options(command, ("verify", *_ALL, "credentials"), without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("verify", "verify"))
 
 
 def _add_results(commands: Any) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
 from batch_updater.summaries import read_stop
+from batch_updater.verifying.asked import Verified, read_verified
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration", "stop-at"})
@@ -60,6 +61,7 @@ def resume(arguments: argparse.Namespace) -> int:
             make_job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
             retry=_retry_of(manifest),
+            verified=_verified(directory, manifest),
             texts=_kept(manifest.settings, resolved.texts),
             changed=_changed(manifest.settings, flags_of(arguments)),
         )
@@ -100,20 +102,36 @@ def _retry_of(manifest: Manifest) -> Retry | None:
     return Retry(manifest.parent, manifest.parent_run, manifest.root_run)
 
 
+def _verified(directory: RunDirectory, manifest: Manifest) -> Verified | None:
+    if manifest.purpose is not Purpose.VERIFY:
+        return None
+    return read_verified(directory, manifest.layout.total)
+
+
 def load(
-    arguments: argparse.Namespace, instead: Texts = MappingProxyType({})
+    arguments: argparse.Namespace,
+    instead: Texts = MappingProxyType({}),
+    *,
+    without: Collection[str] = (),
+    defaults: Texts = MappingProxyType({}),
 ) -> tuple[RunDirectory, Manifest, Resolved]:
     """
     Return a run, and its settings with what the flags say now.
 
     Args:
         instead: settings that are not taken from the run.
+        without: names of those that are as if nobody had said them.
+        defaults: what is for this command instead of the defaults of all.
     """
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
-    recorded = {k: v for k, v in manifest.settings.items() if k not in _NOT_INHERITED}
+    left_out = _NOT_INHERITED.union(without)
+    recorded = {k: v for k, v in manifest.settings.items() if k not in left_out}
     resolved = resolve(
-        flags_of(arguments), os.environ, recorded={**recorded, **instead}
+        flags_of(arguments),
+        os.environ,
+        recorded={**recorded, **instead},
+        defaults=defaults,
     )
     set_log_format(resolved.settings.log_format)
     check_unchanged(manifest.inputs)

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from batch_updater.cli.log import set_log_format
@@ -24,7 +25,7 @@ from batch_updater.files.run_dir import open_run_directory
 from batch_updater.frs.codes import find_code
 from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
-from batch_updater.models import Result
+from batch_updater.models import Purpose, Result
 from batch_updater.snapshots import write_all
 from batch_updater.summaries import read_stop, remedy_of
 from batch_updater.views import (
@@ -61,6 +62,8 @@ def results(arguments: argparse.Namespace) -> int:
     found = list(
         find_results(directory, row_number=arguments.row, face_id=arguments.face)
     )
+    if manifest.purpose is Purpose.VERIFY and not resolved.settings.include_values:
+        found = [replace(result, payload="") for result in found]
     _show(found, as_json=as_json)
     return 0 if found else 1
 

@@ -255,7 +255,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="settle",
         group="retry",
-        help="time to wait for faces that do not exist, because they were just added",
+        help="time to wait for faces that do not exist, because they were just added; "
+        "verify waits 3s, for values too that were just written",
         parse=partial(parse_duration, zero=True),
         default="0s",
         metavar="TIME",

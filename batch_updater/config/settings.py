@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from batch_updater.config.modes import LogFormat, OutputMode
@@ -138,7 +139,11 @@ class Resolved:
 
 
 def resolve(
-    flags: Texts, environ: Mapping[str, str], *, recorded: Texts | None = None
+    flags: Texts,
+    environ: Mapping[str, str],
+    *,
+    recorded: Texts | None = None,
+    defaults: Texts = MappingProxyType({}),
 ) -> Resolved:
     """
     Fold all layers; the later one wins, and its region over an earlier endpoint.
@@ -148,15 +153,17 @@ def resolve(
         environ: the environment.
         recorded: what an earlier run was given; it takes the place of file and
             environment, so that the same run goes on as it began.
+        defaults: a command's own, instead of those of the table.
 
     Raises:
         UsageError: a value that does not parse, named with its origin.
     """
     if recorded is not None:
-        layers = [Layer("run.json", recorded)]
+        layers = [Layer("default", defaults), Layer("run.json", recorded)]
     else:
         path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
-        layers = [*read_file(path, profile), read_environment(environ)]
+        ours = Layer("default", defaults)
+        layers = [ours, *read_file(path, profile), read_environment(environ)]
     layers.append(Layer("flag", flags))
     texts: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = {}

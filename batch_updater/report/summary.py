@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,9 +18,15 @@ CONTROL_FILE = "control file"
 OTHER_CODES = "other codes"
 """Stands for codes beyond the first thousand: a service may make up one a row."""
 
+REVIEW = 6
+"""The exit code when faces do not hold what they should."""
+
+TO_REVIEW = frozenset({Outcome.DRIFTED, Outcome.MISMATCH})
+"""Outcomes that somebody has to look into."""
+
 _MOST_CODES = 1000
+_AMISS = (Outcome.DRIFTED, Outcome.MISMATCH, Outcome.MISSING)
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
-_TO_REVIEW = frozenset({Outcome.DRIFTED, Outcome.MISMATCH})
 
 
 @dataclass(slots=True)
@@ -68,6 +74,12 @@ class Tally:
         """Rows whose outcome took a request, and so its time."""
         refused = self.outcomes[Outcome.INVALID] + self.outcomes[Outcome.DUPLICATE]
         return self.finished - refused
+
+    @property
+    def amiss(self) -> str:
+        """What else is not as it should be, for a line of progress: `mismatch 2, `."""
+        counts = {each: self.outcomes[each] for each in _AMISS}
+        return "".join(f"{each} {n:,}, " for each, n in counts.items() if n)
 
     @property
     def failed(self) -> int:
@@ -234,18 +246,26 @@ class SummaryBuilder:
         }
 
 
-def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> int:
+def exit_code_of(
+    tally: Tally,
+    stop: Stop | None,
+    *,
+    duplicates_bad: bool,
+    reviewed: Iterable[Outcome] = TO_REVIEW,
+) -> int:
     """
     Return the exit code a run deserves.
 
     Args:
+        reviewed: outcomes that somebody has to look into: one of them outweighs all
+            but an early end.
         duplicates_bad: whether duplicates were refused as errors; with
             --on-duplicate first or last they were skipped by rule.
     """
     if stop:
         return stop.exit_code
-    if any(tally.outcomes[outcome] for outcome in _TO_REVIEW):
-        return 6
+    if any(tally.outcomes[outcome] for outcome in reviewed):
+        return REVIEW
     bad = sum(tally.outcomes[outcome] for outcome in _BAD)
     if duplicates_bad:
         bad += tally.outcomes[Outcome.DUPLICATE]

@@ -132,6 +132,14 @@ _REPLY = (
         "look this face up: nothing of the answer was taken",
     ),
     ErrorCode(
+        "REPLY.MISMATCH",
+        (200,),
+        SETTLE,
+        "the face that was read back holds other values than its row says",
+        "look at mismatches.csv: another writer may have changed these faces since, or "
+        "FRS kept something else; run writes the values again",
+    ),
+    ErrorCode(
         "REPLY.NOT_FRS",
         (200,),
         ROW,
