@@ -8,18 +8,17 @@ from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.export import check_target
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_config, print_summary, survey_lines
-from batch_updater.config.connection import connect_to_face_set, place_of
+from batch_updater.config.connection import connect_to_face_set, whereabouts
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import Input
-from batch_updater.files.state_rows import Owner
 from batch_updater.intake.survey import Survey
 from batch_updater.jobs import Job
 from batch_updater.models import Against, OnDuplicate, Purpose
 from batch_updater.planning.from_state import nothing_applied, plan_from_state
-from batch_updater.states.opening import open_state
-from batch_updater.states.places import state_directory, state_path
+from batch_updater.states.opening import open_place
+from batch_updater.states.places import place_of, state_directory
 
 # A plan changes nothing, and says what becomes of every row.
 _FORCED = {"check-ahead": ("true",), "dry-run": ("false",)}
@@ -52,13 +51,15 @@ def plan(arguments: argparse.Namespace) -> int:
 def _plan_from_state(arguments: argparse.Namespace, resolved: Resolved) -> int:
     """Plan without asking anybody: no credentials, no run directory."""
     settings = resolved.settings
-    place = (*place_of(resolved), settings.face_set or "")
-    directory = state_directory(settings.state, resolved.environ)
-    if not state_path(directory, Owner(*place)).exists():
-        raise nothing_applied(settings.face_set or "")
+    face_set, directory = settings.face_set or "", settings.state
+    place = place_of(
+        state_directory(directory, resolved.environ), *whereabouts(resolved), face_set
+    )
+    if not place.path.exists():
+        raise nothing_applied(face_set)
     with (
         open_inputs(arguments.inputs, resolved) as inputs,
-        open_state(directory, *place) as state,
+        open_place(place) as state,
     ):
         check_plan(settings.to, inputs)
         summary = plan_from_state(

@@ -93,7 +93,7 @@ def make_connection(resolved: Resolved) -> Connection:
     )
 
 
-def place_of(resolved: Resolved) -> tuple[str, str]:
+def whereabouts(resolved: Resolved) -> tuple[str, str]:
     """
     Return endpoint and project without asking anybody, or for anybody's credentials.
 

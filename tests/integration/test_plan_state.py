@@ -13,9 +13,9 @@ from bench import FACE_SET, FIELDS, Bench, Ended, face
 from test_plan import ONE, ages, asked, plan, read, seed, statuses
 
 from batch_updater.files.plan_file import read_plan
-from batch_updater.files.state_rows import FaceRow, Owner
+from batch_updater.files.state_rows import FaceRow
 from batch_updater.files.state_store import StateStore
-from batch_updater.states.places import state_directory, state_path
+from batch_updater.states.places import place_of, state_directory
 
 DAY = 86_400
 
@@ -24,10 +24,14 @@ def remember(
     bench: Bench, held: Mapping[int, Mapping[str, Any]], age: float = 60.0
 ) -> None:
     """Let the state know what faces were last given, so many seconds ago."""
-    owner = Owner(bench.emulator.url, bench.emulator.project_id, FACE_SET)
-    path = state_path(state_directory(None, os.environ), owner)
+    place = place_of(
+        state_directory(None, os.environ),
+        bench.emulator.url,
+        bench.emulator.project_id,
+        FACE_SET,
+    )
     at = int(datetime.now(UTC).timestamp() - age)
-    store = StateStore(path, owner)
+    store = StateStore(place.path, place.owner)
     with store.transaction():
         store.note("declared", orjson.dumps(FIELDS).decode())
         rows = (
