@@ -1,16 +1,14 @@
 """What commands read of their arguments: settings and inputs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from batch_updater.cli.log import set_log_format
+from batch_updater.cli.ending import environment_of, settings_known
 from batch_updater.cli.parser import flags_of
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import (
@@ -31,10 +29,9 @@ def resolve_arguments(
     Args:
         forced: settings that the command has to have, whatever anybody says.
     """
-    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
-    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
+    environ = environment_of(arguments)
     resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
-    set_log_format(resolved.settings.log_format)
+    settings_known(resolved)
     return resolved
 
 
