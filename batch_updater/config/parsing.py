@@ -82,7 +82,8 @@ def parse_notify_url(text: str) -> str:
     try:
         url = urlsplit(text)
         _ = url.port  # raises when it is none
-        whole = url.scheme in {"http", "https"} and is_host(url.hostname or "")
+        host = url.hostname or ""
+        whole = url.scheme in {"http", "https"} and bool(host) and is_host(host)
     except ValueError:
         whole = False
     if not whole or not text.isascii() or not text.isprintable() or set(text) & _ODD:
