@@ -46,11 +46,6 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
     @property
-    def noun(self) -> str:
-        """What such a run is, for people."""
-        return _NOUNS[self]
-
-    @property
     def wanted(self) -> Outcome:
         """The outcome that every row should end in."""
         return _WANTED[self]
@@ -72,12 +67,6 @@ _WANTED = {
     Purpose.EXPORT: Outcome.EXPORTED,
     Purpose.PLAN: Outcome.EXPORTED,
     Purpose.VERIFY: Outcome.SAME,
-}
-_NOUNS = {
-    Purpose.UPDATE: "a run of updates",
-    Purpose.EXPORT: "an export",
-    Purpose.PLAN: "a plan",
-    Purpose.VERIFY: "a verification",
 }
 
 

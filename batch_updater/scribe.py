@@ -191,7 +191,7 @@ def as_stop(reason: RunStopped | None) -> Stop | None:
 
 
 # Stops whose message repeats the service's own words.
-_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
+QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
 
 
 def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
@@ -204,7 +204,7 @@ def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
     """
     if stop is None:
         notices.mention("the run has ended")
-    elif stop.name in _QUOTING and not values:
+    elif stop.name in QUOTING and not values:
         said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
         notices.tell(said.rstrip())
     else:

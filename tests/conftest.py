@@ -21,6 +21,7 @@ _HERE = Path(__file__).parent
 _ROOMS = (
     "integration",
     "e2e",
+    "docs",
     "pacing",
     "states",
     ".",

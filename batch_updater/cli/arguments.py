@@ -1,7 +1,6 @@
 """What commands read of their arguments: settings and inputs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,9 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from batch_updater.cli.log import set_log_format
+from batch_updater.cli.ending import environment_of, settings_known
 from batch_updater.cli.parser import flags_of
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
 from batch_updater.config.settings import Resolved, Texts, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import (
@@ -36,11 +34,10 @@ def resolve_arguments(
         forced: settings that the command has to have, whatever anybody says.
         defaults: what it has when nobody says anything, where others have less.
     """
-    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
-    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
+    environ = environment_of(arguments)
     flags = {**flags_of(arguments), **(forced or {})}
     resolved = resolve(flags, environ, defaults=defaults)
-    set_log_format(resolved.settings.log_format)
+    settings_known(resolved)
     return resolved
 
 

@@ -1,12 +1,14 @@
 """Flags: every command's own, and the shared ones from the table of settings."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, NoReturn
 
 from batch_updater.config.option import Option
 from batch_updater.config.options import OPTIONS
+from batch_updater.config.secrets import MASK, mask_url
 from batch_updater.config.settings import Texts
 from batch_updater.inert import printable
 from batch_updater.version import __version__
@@ -49,11 +51,22 @@ _TITLES = {
 }
 
 
+_ADDRESS = re.compile(r"https?://\S+")
+
+
 class _Parser(argparse.ArgumentParser):
     """Repeats what was typed so that it cannot steer the terminal."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+        super().error(printable(_ADDRESS.sub(_masked, message)))
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Return an address that was typed without what may be a secret in it."""
+    try:
+        return mask_url(found[0])
+    except ValueError:
+        return MASK
 
 
 def make_parser(chosen: str = "") -> argparse.ArgumentParser:
@@ -211,7 +224,7 @@ def _add_results(commands: Any) -> None:
         help="with --family: where its views go (default: family in the first run's "
         "directory)",
     )
-    _add_options(command, ("output",), without={"run-dir", "progress"})
+    _add_options(command, ("output",), without={"run-dir", "progress", "notify-url"})
     command.set_defaults(command=_later("results", "results"))
 
 
@@ -221,7 +234,7 @@ def _add_doctor(commands: Any) -> None:
     )
     _add_options(command, ("target",))
     _add_options(command, ("retry",), without={"max-attempts", "max-elapsed", "settle"})
-    unused = {"run-dir", "progress", "results-format", "include-values"}
+    unused = {"run-dir", "progress", "results-format", "include-values", "notify-url"}
     _add_options(command, ("output", "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("doctor", "doctor"))
@@ -239,7 +252,7 @@ def _add_explain(commands: Any) -> None:
         metavar="CODE",
         help="such as FRS.0403 or APIGW.0301; all codes are listed without one",
     )
-    unused = {"run-dir", "progress", "results-format", "include-values"}
+    unused = {"run-dir", "progress", "results-format", "include-values", "notify-url"}
     _add_options(command, ("output",), without=unused)
     command.add_argument(
         "--json",

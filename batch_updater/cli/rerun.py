@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from batch_updater.cli.ending import settings_known
 from batch_updater.cli.export import check_target
-from batch_updater.cli.log import set_log_format
 from batch_updater.cli.parser import flags_of
 from batch_updater.cli.plan import check_plan
 from batch_updater.cli.run import perform
@@ -16,7 +16,7 @@ from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.config.settings import Resolved, Texts, never_recorded, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
@@ -80,7 +80,7 @@ def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
     changed = {}
     for name, given in flags.items():
         before = recorded.get(name, (BY_NAME[name].default,))
-        if before != given:
+        if before != given and not BY_NAME[name].mask:
             changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
     return changed
 
@@ -130,10 +130,10 @@ def load(
     resolved = resolve(
         flags_of(arguments),
         os.environ,
-        recorded={**recorded, **instead},
+        recorded={**recorded, **instead, **never_recorded(os.environ)},
         defaults=defaults,
     )
-    set_log_format(resolved.settings.log_format)
+    settings_known(resolved)
     check_unchanged(manifest.inputs)
     if manifest.purpose is Purpose.PLAN:
         check_plan(resolved.settings.to, manifest.inputs)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from batch_updater.cli.ending import came_to
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Settings
@@ -28,6 +29,7 @@ _LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of stdout."""
+    came_to(content)
     print(json_line(content))
 
 
@@ -36,6 +38,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.as_json())
     else:
+        came_to(summary.as_json())
         print(render_summary(summary), end="")
     sys.stdout.flush()
 

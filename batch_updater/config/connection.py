@@ -89,7 +89,7 @@ def make_connection(resolved: Resolved) -> Connection:
         region=region,
         iam_endpoint=iam,
         ssl_context=make_ssl_context(settings.ca_cert),
-        proxy_for=_proxy_for(settings.proxy, secrets, environ),
+        proxy_for=proxies_of(settings.proxy, secrets, environ),
     )
 
 
@@ -163,9 +163,10 @@ def _metadata_endpoint(settings: Settings) -> str:
     )
 
 
-def _proxy_for(
+def proxies_of(
     asked: str | None, secrets: Secrets, environ: Mapping[str, str]
 ) -> ProxyFor:
+    """Return which proxy leads where: what --proxy asks for, else the environment."""
     if asked is None:
         return partial(find_proxy, environ=environ)
     if asked == OFF:

@@ -1,8 +1,9 @@
 """Folding defaults, file, environment and flags into one frozen value."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -88,7 +89,7 @@ class Settings:
     check_drift: bool
     yes: bool
     sample: Share | None
-    notify_url: str | None
+    notify_url: str | None = dataclass_field(repr=False)
     run_dir: Path | None
     progress: str
     log_format: LogFormat
@@ -115,7 +116,8 @@ class Resolved:
     Settings, and where each of them comes from.
 
     Args:
-        texts: what was given, without the defaults: run.json keeps it.
+        texts: what was given, without the defaults, secrets masked: run.json keeps
+            it, but for those.
         environ: the environment, secrets included; never shown.
     """
 
@@ -178,7 +180,14 @@ def resolve(
         option.attribute: _parse(option, texts.get(option.name), origins)
         for option in OPTIONS
     }
-    return Resolved(Settings(**values), texts, origins, environ)
+    return Resolved(Settings(**values), _masked(texts), origins, environ)
+
+
+def _masked(texts: Texts) -> Texts:
+    def shown(name: str) -> Callable[[str], str]:
+        return BY_NAME[name].mask or str
+
+    return {name: tuple(map(shown(name), given)) for name, given in texts.items()}
 
 
 def _parse(
@@ -224,6 +233,25 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if text:
             texts[option.name] = tuple(text.split(",")) if option.many else (text,)
     return Layer("environment", texts)
+
+
+def never_recorded(environ: Mapping[str, str]) -> Texts:
+    """
+    Return what file and environment say of settings that no run records.
+
+    A file that cannot be read says nothing: whoever goes on with a run needs none.
+    """
+    path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
+    try:
+        layers = read_file(path, profile)
+    except UsageError:
+        layers = []
+    return {
+        name: given
+        for layer in (*layers, read_environment(environ))
+        for name, given in layer.texts.items()
+        if BY_NAME[name].mask
+    }
 
 
 def read_file(path: str | None, profile: str | None) -> list[Layer]:
