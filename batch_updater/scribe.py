@@ -16,13 +16,10 @@ from batch_updater.errors import (
     TimeWindowOver,
 )
 from batch_updater.files.journal import Journal
-from batch_updater.models import Outcome, Result
+from batch_updater.models import Result
 from batch_updater.report.summary import Stop
 
 _SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
-
-# What was only read can be read again.
-_READ = frozenset({Outcome.EXPORTED, Outcome.MISSING, Outcome.SAME, Outcome.MISMATCH})
 
 
 class Scribe:
@@ -169,8 +166,9 @@ class Scribe:
             )
 
     def _tell_unrecorded(self, result: Result) -> None:
-        # Rows that were not sent are found again; so is what was only read.
-        if not result.attempts or result.outcome in _READ:
+        # Rows that were not sent are found again, and faces that were only read are
+        # read again: neither has the hash of a body.
+        if not (result.attempts and result.payload_sha256):
             return
         self._unrecorded += 1
         said = f"{result.outcome} {result.error_code}".rstrip()
