@@ -121,6 +121,7 @@ def _add_check(commands: Any) -> None:
     groups = ("input", "mapping", "target", "pace", "retry", "output", "credentials")
     unused = {"run-dir", "progress", "results-format", "include-values", "check-ahead"}
     _add_options(command, groups, without=unused)
+    _add_options(command, ("update",), without={"backup", *_OF_THE_RUN})
     _add_config(command)
     command.set_defaults(command=_later("check", "check"))
 

@@ -48,7 +48,7 @@ class Given:
         """
         without = [(IMAGE_ID, "", ~self._image_ids)]
         nowhere = np.zeros(len(self._image_ids), dtype=np.bool_)
-        for name in types.types:
+        for name in {**types.types, **self._fields}:  # types may not all be known
             absent = ~self._fields.get(name, nowhere)
             without.append((f"{FIELD_PREFIX}{name}", name, absent))
         rows = np.logical_or.reduce([absent for *_, absent in without])

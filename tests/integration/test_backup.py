@@ -124,6 +124,8 @@ def test_replace_needs_whole_rows(bench_of: Make, service: str) -> None:
     assert bench.stored(face(1)) == {"age": 1, "team": "blue"}
     assert bench.stored(face(4)) == {"age": 0, "team": "red"}
     assert gets(bench) == 0
+    checked = bench.command("check", source, *flags, "--output", "json")
+    assert checked.json["invalid"] == 3
     assert "9 clean, 3 invalid" in ended.err
     assert not Path("job/before.jsonl").exists()
 
