@@ -15,7 +15,7 @@ from batch_updater.models import Purpose
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
-from batch_updater.states.places import StatePlace
+from batch_updater.states.keeping import Keeper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Ready:
 
     Args:
         project_id: as the service knows it.
-        state: the state that the run keeps, or None.
+        keeper: what keeps the face set's state, or None when the run keeps none.
     """
 
     job: Job
@@ -79,7 +79,7 @@ class Ready:
     face_set: FaceSet
     found: Survey
     project_id: str
-    state: StatePlace | None = None
+    keeper: Keeper | None = None
 
     @property
     def rows(self) -> int:
