@@ -15,9 +15,13 @@ from batch_updater.models import Purpose
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
+<<<<<<< HEAD
 from batch_updater.states.places import StatePlace
 from batch_updater.verifying.asked import Verified
 from batch_updater.verifying.overwritten import Overwritten
+=======
+from batch_updater.states.keeping import Keeper
+>>>>>>> state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +78,13 @@ class Ready:
 
     Args:
         project_id: as the service knows it.
+<<<<<<< HEAD
         state: the state that the run keeps, or None.
         known: rows that the state can answer for, of a plan that begins.
         overwritten: values of its rows that are not there to be read back.
+=======
+        keeper: what keeps the face set's state, or None when the run keeps none.
+>>>>>>> state
     """
 
     job: Job
@@ -85,9 +93,13 @@ class Ready:
     face_set: FaceSet
     found: Survey
     project_id: str
+<<<<<<< HEAD
     state: StatePlace | None = None
     known: Selection | None = None
     overwritten: Overwritten | None = None
+=======
+    keeper: Keeper | None = None
+>>>>>>> state
 
     @property
     def rows(self) -> int:

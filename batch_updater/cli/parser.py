@@ -17,6 +17,8 @@ _ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
 _RESUMED = ("target", "pace", "retry", "safety", "update", "output", "credentials")
 # Which rows a run is about has been settled once it is there.
 _OF_THE_RUN = frozenset({"changed-only"})
+# What a run sends is measured against the state, whatever its age.
+_OF_PLANS = frozenset({"state-max-age"})
 _EPILOG = (
     "Every flag --like-this is also BATCH_UPDATER_LIKE_THIS in the environment and "
     "like-this in batch-updater.toml; flag > environment > file > default. The token "
@@ -32,6 +34,7 @@ _USAGE = {
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
     "results": "%(prog)s RUN_DIR [DIRECTORY...] [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
+    "state": "%(prog)s show|rebuild|forget [RUN_DIR...] [--face ID] [flags]",
 }
 _TITLES = {
     "input": "input",
@@ -95,6 +98,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_explain(commands)
     _add_export(commands)
+    _add_state(commands)
     _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
@@ -102,7 +106,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "check every row, then update the faces")
     _add_inputs(command)
-    _add_options(command, (*_ALL, "update", "credentials"))
+    _add_options(command, (*_ALL, "update", "state", "credentials"), without=_OF_PLANS)
     _add_config(command)
     command.set_defaults(command=_later("run", "run"))
 
@@ -283,6 +287,27 @@ def _add_export(commands: Any) -> None:
     _add_options(command, ("export", *_ALL, "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("export", "export"))
+
+
+def _add_state(commands: Any) -> None:
+    command = _command(
+        commands,
+        "state",
+        "what was last applied: show it, make it again from runs, or forget it",
+    )
+    command.add_argument("action", choices=("show", "rebuild", "forget"))
+    command.add_argument(
+        "directories",
+        nargs="*",
+        metavar="RUN_DIR",
+        help="with rebuild: the runs to make it from",
+    )
+    command.add_argument("--face", metavar="ID", help="with show: one face")
+    _add_options(command, ("state", "target"), without=_OF_PLANS)
+    unused = {"run-dir", "progress", "results-format", "notify-url"}
+    _add_options(command, ("output",), without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("state", "state"))
 
 
 def _add_emulator(commands: Any, *, flags: bool) -> None:

@@ -20,7 +20,7 @@ from batch_updater.work.careful import needs_care, sending_carefully
 from batch_updater.work.keeping import (
     keeping_state,
     only_changed,
-    recording_values,
+    taken_in,
     with_state,
 )
 from batch_updater.work.work import Session, Work, rows_as_they_are
@@ -61,12 +61,13 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
 
 @asynccontextmanager
 async def _sending(session: Session) -> AsyncIterator[Send]:
-    repeats, session = _repeats(session.ready), recording_values(session)
-    if needs_care(session.ready.job):
-        async with sending_carefully(session, repeats) as send:
-            yield send
-    else:
-        yield session.outlet.sender(repeats)
+    repeats = _repeats(session.ready)
+    async with taken_in(session) as kept:
+        if needs_care(kept.ready.job):
+            async with sending_carefully(kept, repeats) as send:
+                yield send
+        else:
+            yield kept.outlet.sender(repeats)
 
 
 def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
