@@ -104,6 +104,7 @@ class Ready:
     @property
     def rows(self) -> int:
         """How many rows will be sent."""
-        pending = self.job.pending
-        clean = self.found.clean
+        job, pending, clean = self.job, self.job.pending, self.found.clean
+        if pending is not None and job.verified and job.verified.run:
+            return pending.count()  # a run wrote them, whatever was to be sent of them
         return clean if pending is None else min(clean, pending.count())

@@ -203,7 +203,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     session = Session(ready=ready, outlet=outlet, run=run, scribe=scribe)
     tally, rows = Tally(ready.job.purpose.wanted), pending.count()
     first = FirstRows(settings.same_failures)
-    to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
+    to_send, mode = ready.rows, ProgressMode(settings.progress)
     async with (
         work.sending(session) as send,
         aclosing(work.hand_on(read_in_thread(items), session)) as batches,
