@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch_updater.applying.refusals import is_undo
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.files.inputs import Input
+from batch_updater.files.plan_file import PlanFacts
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey
@@ -33,6 +35,7 @@ class Job:
         changed: settings that a resume was told otherwise, as [before, now].
         verified: what is read back, of a verification.
         purpose: whether rows are updates, or faces to read.
+        plan: what the plan is about whose rows these are, or None.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Job:
     changed: Mapping[str, Any] = field(default_factory=dict)
     verified: Verified | None = None
     purpose: Purpose = Purpose.UPDATE
+    plan: PlanFacts | None = None
 
     @property
     def lists(self) -> bool:
@@ -58,7 +62,11 @@ class Job:
             return "resume"
         if self.purpose is not Purpose.UPDATE:
             return str(self.purpose)
-        return "retry" if self.retry else "run"
+        if self.retry:
+            return "retry"
+        if self.plan:
+            return "rollback" if is_undo(self.plan) else "apply"
+        return "run"
 
     @property
     def session(self) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
