@@ -169,7 +169,7 @@ def _keep_inputs(ready: Ready, directory: RunDirectory) -> Ready:
         else source
         for source in ready.intake.inputs
     )
-    if job.plan and not job.resumed and not job.retry:
+    if job.plan and not job.resumed and not others:
         inputs = tuple(_keep_plan(source, directory) for source in inputs)
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
 

@@ -159,6 +159,7 @@ _OF_A_PLAN = tuple(
     option.name
     for option in OPTIONS
     if option.group in {"input", "mapping", "target", "plan", "state", "credentials"}
+    and option.name != "check-ahead"  # a plan always looks
 )
 
 # Flags that a run over failed.csv needs too. Those about the input's format are not

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batch_updater.config.parsing import Share
-from batch_updater.errors import UsageError
+from batch_updater.errors import InputError, UsageError
 from batch_updater.files.lines import parse_time
 from batch_updater.files.plan_file import PlanFacts
 from batch_updater.models import FieldType, PlanStatus
@@ -92,6 +92,15 @@ def refuse_other_types(facts: PlanFacts, declared: Mapping[str, FieldType]) -> N
             )
 
 
+def refuse_other_rows(facts: PlanFacts, statuses: Mapping[str, int]) -> None:
+    """Raise InputError when a plan has other rows than were counted as it was made."""
+    if {k: n for k, n in facts.counts.items() if n} != dict(statuses):
+        raise InputError(
+            "the plan has not the rows that were written: it is damaged",
+            hint="Plan again; nothing was sent.",
+        )
+
+
 def changes_of(facts: PlanFacts) -> int:
     """Return how many rows of a plan change something."""
     return facts.counts.get(PlanStatus.CHANGE, 0)
@@ -127,11 +136,11 @@ def unanswered(facts: PlanFacts, again: str) -> UsageError:
         again: the command to type.
     """
     what = "rollback" if is_undo(facts) else "plan"
-    limit = "" if is_undo(facts) else " or --max-changes N|N%"
+    limit = "" if is_undo(facts) else "; or say with --max-changes how many may be"
     return UsageError(
         f"the {what} changes {describe_changes(facts)}, and there is no terminal to ask "
         "whether that is meant",
-        hint=f"Look at it first. If it is meant: {again} --yes{limit}",
+        hint=f"Look at it first. If it is meant: {again} --yes{limit}.",
     )
 
 

@@ -20,7 +20,7 @@ from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Texts, never_recorded, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
-from batch_updater.files.plan_file import read_plan
+from batch_updater.files.plan_file import PlanFacts, read_plan
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.jobs import Job
 from batch_updater.manifest import (
@@ -145,6 +145,13 @@ def load(
     return directory, manifest, resolved
 
 
+def _applied(manifest: Manifest) -> PlanFacts | None:
+    """Return what the plan is about that a run sends; one that reads it back does not."""
+    if manifest.plan is None or manifest.purpose is not Purpose.UPDATE:
+        return None
+    return read_plan(manifest.plan.path)
+
+
 def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
     """Return the job of sending these rows of a run's own input."""
     return Job(
@@ -154,5 +161,5 @@ def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) 
         inputs=manifest.inputs,
         pending=pending,
         purpose=manifest.purpose,
-        plan=read_plan(manifest.plan.path) if manifest.plan else None,
+        plan=_applied(manifest),
     )

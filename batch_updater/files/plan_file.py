@@ -126,6 +126,10 @@ class PlanWriter:
         self._writer.add_key_value_metadata({_KEY: _as_json(told).encode()})
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write nothing more, not even when the garbage is collected."""
+        self._writer.is_open = False
+
     def _write_group(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.Table.from_batches(self._waiting))
@@ -168,8 +172,12 @@ def open_plan(path: Path, facts: PlanFacts) -> Iterator[PlanWriter]:
     with taken_back([temporary]):
         with replace_private(temporary) as file:
             writer = PlanWriter(file, facts)
-            yield writer
-            writer.close()
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
         sync_file(temporary)
         temporary.replace(path)
         sync_directory(path.parent)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from batch_updater.applying.refusals import (
     Target,
+    refuse_other_rows,
     refuse_other_target,
     refuse_other_types,
 )
@@ -50,6 +51,7 @@ def _chosen(ready: Ready, notices: Notices) -> Ready:
         target = Target(job.connection.endpoint, ready.project_id, face_set)
         refuse_other_target(plan, target)
         refuse_other_types(plan, ready.face_set.fields)
+        refuse_other_rows(plan, ready.found.statuses)
     return with_state(_with_later_rows(ready, notices), notices)
 
 
