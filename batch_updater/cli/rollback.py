@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -35,11 +36,13 @@ from batch_updater.inert import printable
 from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import PlanStatus, Purpose
+from batch_updater.report.durations import format_duration
 from batch_updater.report.text import count_faces
 from batch_updater.version import __version__
 from batch_updater.views import naming_trouble
 
 _NAME = "undo.parquet"
+_LONGEST_LAG = 10.0  # seconds; five times what has been seen (section 3.4 of the facts)
 
 
 def rollback(arguments: argparse.Namespace) -> int:
@@ -56,7 +59,9 @@ def rollback(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         asked = _asked_file(resolved)
         into = asked or _scratch_file(stack)
-        facts, undo = _write(directory, manifest, facts, into)
+        with locked(directory.journal, shared=True):
+            _wait_until_seen(directory, resolved)
+            facts, undo = _write(directory, manifest, facts, into)
         if asked:
             return _tell(facts, undo, str(asked), resolved.settings.output)
         for line in _lines(facts, undo):
@@ -77,6 +82,23 @@ def _refuse_other_work(directory: RunDirectory, manifest: Manifest) -> None:
             hint="Only run --backup, apply and rollback do. Values of before are in an "
             "earlier export, which run takes back.",
         )
+
+
+def _wait_until_seen(directory: RunDirectory, resolved: Resolved) -> None:
+    """
+    Wait until what the run wrote last is shown to whoever reads it.
+
+    A face that still shows what it held before would count as taken back already.
+    """
+    lag = resolved.settings.settle if "settle" in resolved.origins else _LONGEST_LAG
+    written = directory.journal.stat().st_mtime
+    left = lag - (datetime.now(UTC).timestamp() - written)
+    if 0 < left <= lag:
+        note(
+            f"waiting {format_duration(left)}: what the run wrote last may not be shown "
+            "yet (--settle)"
+        )
+        time.sleep(left)
 
 
 def _facts_of(directory: RunDirectory, manifest: Manifest) -> PlanFacts:
@@ -124,10 +146,7 @@ def _write(
     said = resolve({}, {}, recorded=manifest.settings).settings.field
     asked = {spec.name: spec.type for spec in said if spec.type}
     types = {**manifest.declared, **asked}
-    with (
-        locked(directory.journal, shared=True),
-        naming_trouble(directory, RunDirectoryError),
-    ):
+    with naming_trouble(directory, RunDirectoryError):
         return write_undo(
             directory,
             manifest.layout,

@@ -256,7 +256,7 @@ OPTIONS: tuple[Option, ...] = (
         name="settle",
         group="retry",
         help="time to wait for faces that do not exist, because they were just added; "
-        "verify waits 3s, for values too that were just written",
+        "verify waits 3s, for values too that were just written, and rollback 10s",
         parse=partial(parse_duration, zero=True),
         default="0s",
         metavar="TIME",

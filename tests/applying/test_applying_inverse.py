@@ -29,7 +29,9 @@ def face(**fields: Any) -> dict[str, Any]:
     return {"face_id": "face0001", IMAGE: "img", "external_fields": fields}
 
 
-def image(before: Mapping[str, Any], row: int = 1, **written: Any) -> BeforeImage:
+def image(
+    before: Mapping[str, Any], written: Mapping[str, Any], row: int = 1
+) -> BeforeImage:
     """Return the before-image of a row that writes these fields."""
     return BeforeImage(
         source="faces.csv",
@@ -52,7 +54,7 @@ def back(*images: BeforeImage) -> dict[str, Any]:
 
 def test_old_values_come_back() -> None:
     """What was changed gets its old value; what was sent along unchanged is left out."""
-    row = back(image(face(age=1, city="Bonn"), **{AGE: 2, CITY: "Bonn", IMAGE: "new"}))
+    row = back(image(face(age=1, city="Bonn"), {AGE: 2, CITY: "Bonn", IMAGE: "new"}))
     assert row["status"] == PlanStatus.CHANGE
     assert json.loads(row["update"]) == {IMAGE: "img", "external_fields": {"age": 1}}
     assert row["changes"] == [
@@ -64,7 +66,7 @@ def test_old_values_come_back() -> None:
 
 def test_a_field_that_was_absent_is_kept() -> None:
     """The API cannot take a field away: it is named beside what can be put back."""
-    row = back(image(face(age=1), **{AGE: 2, CITY: "Bonn"}))
+    row = back(image(face(age=1), {AGE: 2, CITY: "Bonn"}))
     assert (row["status"], row["kept"]) == (PlanStatus.CHANGE, [CITY])
     assert json.loads(row["update"]) == {"external_fields": {"age": 1}}
 
@@ -72,26 +74,26 @@ def test_a_field_that_was_absent_is_kept() -> None:
 @pytest.mark.parametrize("old", ["", None, "x", [1], 2**40])
 def test_a_value_that_breaks_the_rules_is_kept(old: object) -> None:
     """What FRS itself would not take cannot be put back, and is not tried."""
-    row = back(image(face(age=old), **{AGE: 2}))
+    row = back(image(face(age=old), {AGE: 2}))
     assert (row["status"], row["kept"]) == (PlanStatus.FAILED, [AGE])
     assert (row["error_code"], row.get("update")) == ("PLAN.KEPT", None)
 
 
 def test_what_was_the_same_by_type_is_no_change() -> None:
     """12 over "12" was no change, so there is nothing to take back."""
-    assert back(image(face(age="12"), **{AGE: 12}))["status"] == PlanStatus.SAME
+    assert back(image(face(age="12"), {AGE: 12}))["status"] == PlanStatus.SAME
 
 
 def test_old_values_go_back_in_their_type() -> None:
     """A number that FRS showed as text goes back as the number that is declared."""
-    row = back(image(face(age="12"), **{AGE: 13}))
+    row = back(image(face(age="12"), {AGE: 13}))
     assert json.loads(row["update"]) == {"external_fields": {"age": 12}}
 
 
 def test_several_rows_of_a_face() -> None:
     """The oldest value is put back, where the newest is still held."""
-    first = image(face(age=1), **{AGE: 5})
-    second = image(face(age=5), 2, **{AGE: 7, CITY: "Bonn"})
+    first = image(face(age=1), {AGE: 5})
+    second = image(face(age=5), {AGE: 7, CITY: "Bonn"}, 2)
     row = back(first, second)
     assert row["changes"] == [{"field": AGE, "old": "7", "new": "1"}]
     assert (row["row_number"], row["kept"]) == (1, [CITY])
@@ -99,14 +101,14 @@ def test_several_rows_of_a_face() -> None:
 
 def test_rows_that_cancel_each_other() -> None:
     """What a later row has put back by itself is the same as before."""
-    row = back(image(face(age=1), **{AGE: 5}), image(face(age=5), 2, **{AGE: 1}))
+    row = back(image(face(age=1), {AGE: 5}), image(face(age=5), {AGE: 1}, 2))
     assert row["status"] == PlanStatus.SAME
 
 
 def test_what_somebody_else_wrote_in_between_is_theirs() -> None:
     """A later row that sends back another writer's value has not changed that field."""
-    first = image(face(age=1, city="Bonn"), **{AGE: 5})
-    second = image(face(age=5, city="Kiel"), 2, **{AGE: 7, CITY: "Kiel"})
+    first = image(face(age=1, city="Bonn"), {AGE: 5})
+    second = image(face(age=5, city="Kiel"), {AGE: 7, CITY: "Kiel"}, 2)
     assert [each["field"] for each in back(first, second)["changes"]] == [AGE]
 
 
@@ -127,7 +129,7 @@ def test_any_run_is_taken_back(
     images, now = [], dict(before)
     for number, written in enumerate(writes, 1):
         named = {f"external_fields.{name}": value for name, value in written.items()}
-        images.append(image(face(**now), number, **named))
+        images.append(image(face(**now), named, number))
         now |= written
     row = back(*images)
     if row.get("update"):

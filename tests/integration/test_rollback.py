@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from bench import FACE_SET, Bench, Ended, fault
+from bench import FACE_SET, Bench, Ended, fault, start_emulator
 from plan_making import (
     AGE,
     TEAM,
@@ -20,7 +20,7 @@ from plan_making import (
 from batch_updater.files.journal import Journal
 from batch_updater.files.plan_file import read_plan
 
-Faces = dict[str, dict[str, object]]
+AT_ONCE = ("--settle", "0s")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,8 @@ def state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rollback(bench: Bench, name: str = "job", *flags: str, into: str = "back") -> Ended:
     """Take a run back; ask nothing."""
-    return bench.command("rollback", name, "--run-dir", into, "--yes", *flags)
+    usual = ("--run-dir", into, "--yes", *AT_ONCE)
+    return bench.command("rollback", name, *usual, *flags)
 
 
 def write_rows(bench: Bench, rows: list[tuple[str, object]]) -> str:
@@ -103,7 +104,9 @@ def test_what_cannot_be_taken_back_is_said(bench: Bench) -> None:
     ]
     write_plan(bench, rows)
     apply(bench)
-    looked = bench.command("rollback", "job", "-o", "undo.parquet", "--output", "json")
+    looked = bench.command(
+        "rollback", "job", *AT_ONCE, "-o", "undo.parquet", "--output", "json"
+    )
     assert looked.json["statuses"] | {"x": 0} == {
         "change": 2,
         "failed": 1,
@@ -131,7 +134,7 @@ def test_a_plan_of_the_rollback_alone(bench: Bench) -> None:
     write_plan(bench, ages(bench, 2))
     apply(bench)
     seen = bench.updates
-    ended = bench.command("rollback", "job", "-o", "undo.parquet")
+    ended = bench.command("rollback", "job", *AT_ONCE, "-o", "undo.parquet")
     assert (ended.code, bench.updates) == (0, seen)
     assert ended.out.splitlines()[-1] == "next        batch-updater apply undo.parquet"
     facts = read_plan(Path("undo.parquet"))
@@ -150,11 +153,11 @@ def test_a_rollback_is_asked_about(bench: Bench) -> None:
     seed_ages(bench, 50)
     write_plan(bench, ages(bench, 1))
     apply(bench)
-    ended = bench.command("rollback", "job", "--run-dir", "back")
+    ended = bench.command("rollback", "job", *AT_ONCE, "--run-dir", "back")
     assert (ended.code, Path("back").exists()) == (2, False)
     assert "1 of 50 faces (2.0 %)" in ended.err
     assert "batch-updater rollback job --yes" in ended.err
-    dry = bench.command("rollback", "job", "--dry-run")
+    dry = bench.command("rollback", "job", *AT_ONCE, "--dry-run")
     assert (dry.code, "1 row would be sent" in dry.out) == (0, True)
 
 
@@ -287,13 +290,29 @@ def test_images_of_other_rows(bench: Bench) -> None:
     assert (ended.code, "row 9" in ended.err) == (2, True)
 
 
+def test_what_is_not_shown_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A face that still shows its old value does not count as taken back: it is waited."""
+    with start_emulator(update_lag=0.4) as emulator:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("BATCH_UPDATER_TOKEN", emulator.token)
+        bench = Bench(tmp_path, emulator)
+        seed_ages(bench, 3)
+        before = held(bench)
+        write_plan(bench, ages(bench, 3))
+        assert apply(bench).code == 0
+        ended = rollback(bench, "job", "--settle", "1s")
+    assert "waiting" in ended.err
+    assert (ended.code, held(bench)) == (0, before)
+    assert bench.record("back").outcomes == {"updated": 3}
+
+
 def test_the_place_of_the_plan(bench: Bench) -> None:
     """A rollback's plan is Parquet, and goes where a file can be made."""
     seed_ages(bench, 1)
     write_plan(bench, ages(bench, 1), created_at=ago(hours=1))
     apply(bench)
     for name, said in (("undo.csv", ".parquet"), ("no/undo.parquet", "no folder")):
-        ended = bench.command("rollback", "job", "-o", name)
+        ended = bench.command("rollback", "job", *AT_ONCE, "-o", name)
         assert (ended.code, said in ended.err) == (2, True), name
 
 
