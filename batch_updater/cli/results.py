@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
@@ -59,13 +59,6 @@ def results(arguments: argparse.Namespace) -> int:
             hint=f"Its faces are in {resolved.settings.to}.",
         )
     _refuse_no_row(arguments.row, manifest.rows.values())
-<<<<<<< HEAD
-    found = list(
-        find_results(directory, row_number=arguments.row, face_id=arguments.face)
-    )
-    if manifest.purpose is Purpose.VERIFY and not resolved.settings.include_values:
-        found = [replace(result, payload="") for result in found]
-=======
     # The journal of a run that keeps a state has values that nobody asked to see.
     values = resolved.settings.include_values or manifest.purpose is Purpose.EXPORT
     found = [
@@ -74,7 +67,6 @@ def results(arguments: argparse.Namespace) -> int:
             directory, row_number=arguments.row, face_id=arguments.face
         )
     ]
->>>>>>> state
     _show(found, as_json=as_json)
     return 0 if found else 1
 

@@ -101,7 +101,7 @@ def whereabouts(resolved: Resolved) -> tuple[str, str]:
         UsageError: the project could only be looked up.
     """
     settings, environ = resolved.settings, resolved.environ
-    endpoint = _endpoint(settings, environ)
+    endpoint = endpoint_of(settings, environ)
     found = None if settings.project_id else find_profile(environ)
     project_id = _project_id(settings, found[1] if found else None)
     if not project_id:

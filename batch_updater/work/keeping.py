@@ -25,13 +25,10 @@ from batch_updater.states.places import StatePlace, place_of, state_directory
 from batch_updater.states.registering import Beginning
 from batch_updater.work.work import Batches, Session
 
-_PLAN = "plan"
-
 
 def makes_state(job: Job) -> bool:
     """Return whether a run keeps a state even where there is none yet."""
-    planned = any(source.format == _PLAN for source in job.inputs)
-    return planned or job.settings.changed_only
+    return job.plan is not None or job.settings.changed_only
 
 
 def with_state(ready: Ready, notices: Notices) -> Ready:
