@@ -7,6 +7,7 @@ A failed row is data (a Result); only these are exceptions:
     ├── UsageError            2   settings, flags, mapping
     ├── InputError            2   a file that cannot be read as said
     ├── RunDirectoryError     2   a run directory that cannot be used
+    ├── StateError            2   the state (what was last applied) cannot be used
     └── RunStopped                a run that began and did not end by itself
         ├── RunRefused        3   the service refuses every row
         ├── TooManyErrors     4   --max-errors
@@ -14,6 +15,7 @@ A failed row is data (a Result); only these are exceptions:
         ├── CircuitOpen       4   --max-outage
         ├── JournalFailed     4   an outcome could not be written down
         ├── QuotaFailed       4   the file of a shared quota could not be kept
+        ├── StateFailed       4   what is about to be sent could not be noted in the state
         ├── ViewsFailed       4   all is recorded, but results could not be written
         ├── TimeWindowOver    5   --max-duration, --stop-at
         └── Interrupted 129/130/143   SIGHUP, SIGINT, SIGTERM
@@ -56,6 +58,16 @@ class RunDirectoryError(BatchUpdaterError):
     """A run directory that is missing, in use, or not one; nothing was sent."""
 
     exit_code = 2
+
+
+class StateError(BatchUpdaterError):
+    """What was last applied cannot be read or kept; nothing was sent."""
+
+    exit_code = 2
+
+
+class StateDamaged(StateError):
+    """The file of a state is no database any more; it can only be forgotten."""
 
 
 class RunStopped(BatchUpdaterError):
@@ -116,6 +128,13 @@ class QuotaFailed(RunStopped):
 
     exit_code = 4
     name = "quota_failed"
+
+
+class StateFailed(RunStopped):
+    """The state could not be told of what is about to be sent, so nothing was."""
+
+    exit_code = 4
+    name = "state_failed"
 
 
 class ViewsFailed(RunStopped):

@@ -257,6 +257,11 @@ def _resolve(
         name = attribute.replace("_", "-")
         if name not in BY_NAME:
             raise UsageError(f"there is no setting {attribute!r}")
+        if name == "notify-url":
+            raise UsageError(
+                "notify_url is a setting of the command",
+                hint="The summary that run() returns is what it would post.",
+            )
         if value is not None:
             texts[name] = tuple(_texts(value))
     secrets = _secrets(token, credentials)

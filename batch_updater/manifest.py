@@ -22,7 +22,8 @@ from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Intake
-from batch_updater.models import FieldType, Outcome, Purpose, RowLayout
+from batch_updater.mapping.columns import ColumnMapping
+from batch_updater.models import FieldType, Outcome, Purpose, RowLayout, UpdateMode
 from batch_updater.selection import Selection
 
 
@@ -45,6 +46,7 @@ class Manifest:
         declared: types of the face set's custom fields.
         face_number: faces the face set said to hold when the last session began.
         header: the inputs' own columns.
+        endpoint, project_id: where it is; an earlier version did not note them.
         purpose: whether its rows are updates, or faces to read; an export without
             inputs lists the face set.
         parent: the run whose failed rows this one sends again, or empty.
@@ -62,6 +64,8 @@ class Manifest:
     declared: Mapping[str, FieldType]
     header: tuple[str, ...]
     face_number: int = 0
+    endpoint: str = ""
+    project_id: str = ""
     purpose: Purpose = Purpose.UPDATE
     parent: str = ""
     parent_run: RunKey | None = None
@@ -77,6 +81,12 @@ class Manifest:
     def layout(self) -> RowLayout:
         """All rows as one sequence."""
         return RowLayout(dict(self.rows))
+
+    @property
+    def plan(self) -> Input | None:
+        """The plan that the run applies, or None."""
+        plans = (i for i in self.inputs if i.format is InputFormat.PLAN)
+        return next(plans, None)
 
     @property
     def lists(self) -> bool:
@@ -99,16 +109,19 @@ class Manifest:
                 "parent_run": asdict(self.parent_run) if self.parent_run else None,
                 "root_run": asdict(self.root_run) if self.root_run else None,
                 "settings": {k: list(v) for k, v in self.settings.items()},
-                "inputs": [_describe_input(i, self.rows[i.name]) for i in self.inputs],
+                "inputs": [describe_input(i, self.rows[i.name]) for i in self.inputs],
                 "header": list(self.header),
                 "declared": dict(self.declared),
                 "face_number": self.face_number,
+                "endpoint": self.endpoint,
+                "project_id": self.project_id,
                 "totals": dict(totals or {}),
             }
         )
 
 
-def _describe_input(source: Input, rows: int) -> dict[str, Any]:
+def describe_input(source: Input, rows: int) -> dict[str, Any]:
+    """Return what is told of an input: what it was, and how many rows it had."""
     return {
         "name": source.name,
         "path": str(source.path),
@@ -161,7 +174,7 @@ def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
 def _with_kept_inputs(manifest: Manifest, directory: RunDirectory) -> Manifest:
     inputs = tuple(
         replace(source, path=_kept_path(source, directory))
-        if source.name in {STDIN, MENDED}
+        if source.name in {STDIN, MENDED} or source.format is InputFormat.PLAN
         else source
         for source in manifest.inputs
     )
@@ -187,7 +200,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     inputs = _typed(content, "inputs", list)
     settings = _typed(content, "settings", dict)
     purpose = Purpose(content.get("purpose", Purpose.UPDATE))
-    if not inputs and purpose is Purpose.UPDATE:
+    if not inputs and purpose is not Purpose.EXPORT:
         raise ValueError("'inputs' is []")
     return Manifest(
         tool_version=_typed(content, "tool_version", str),
@@ -201,6 +214,8 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         },
         header=_texts(content, "header"),
         face_number=_count({"face_number": 0, **content}, "face_number"),
+        endpoint=_typed({"endpoint": "", **content}, "endpoint", str),
+        project_id=_typed({"project_id": "", **content}, "project_id", str),
         purpose=purpose,
         parent=_typed(content, "parent", str),
         parent_run=_run_key(content, "parent_run"),
@@ -263,17 +278,22 @@ def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def make_intake(
     settings: Settings, inputs: Sequence[Input], purpose: Purpose = Purpose.UPDATE
 ) -> Intake:
-    """Return the intake that the settings describe."""
+    """Return the intake that the settings describe; a plan's columns are its own."""
     mapping = column_mapping(settings)
-    return Intake(
+    intake = Intake(
         inputs=inputs,
         options=ReadOptions(delimiter=settings.delimiter, encoding=settings.encoding),
         mapping=replace(mapping, ids_only=purpose is Purpose.EXPORT),
         face_set_name=settings.face_set or "",
         strict=settings.strict,
+        complete=settings.update_mode is UpdateMode.REPLACE
+        and purpose is not Purpose.EXPORT,
         include_values=settings.include_values,
         limit=settings.limit,
     )
+    if not intake.planned:
+        return intake
+    return replace(intake, mapping=ColumnMapping(ids_only=True), limit=None)
 
 
 def check_unchanged(inputs: Sequence[Input]) -> None:
@@ -346,10 +366,10 @@ def pending_rows(directory: RunDirectory, manifest: Manifest) -> Selection:
     """
     Return the rows of a run that have no final outcome yet.
 
-    What an export failed to read is read again: there is nothing to apply twice.
+    What could not be read is read again: there is nothing to apply twice.
     """
     layout, again = manifest.layout, {Outcome.UNPROCESSED}
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is not Purpose.UPDATE:
         again.add(Outcome.FAILED)
     done = rows_with(directory, layout, frozenset(Outcome) - again)
     return read_selection(directory, manifest) - done

@@ -50,7 +50,18 @@ class Purpose(StrEnum):
         """The outcome that every row should end in."""
         return _WANTED[self]
 
+    @property
+    def noun(self) -> str:
+        """What a run for it is called, with its article."""
+        return _NOUNS[self]
 
+
+_NOUNS = {
+    Purpose.UPDATE: "a run",
+    Purpose.EXPORT: "an export",
+    Purpose.PLAN: "a plan",
+    Purpose.VERIFY: "a verification",
+}
 _WANTED = {
     Purpose.UPDATE: Outcome.UPDATED,
     Purpose.EXPORT: Outcome.EXPORTED,
@@ -170,6 +181,25 @@ class Task:
     source: str
     row_number: int
     planned: Planned | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeImage:
+    """
+    What a face held before a row changed it.
+
+    Args:
+        at: when it was written down, in seconds since the epoch.
+        before: the whole face as FRS wrote it.
+        update: what was about to be sent.
+    """
+
+    source: str
+    row_number: int
+    face_set_name: str
+    at: float
+    before: Mapping[str, Any]
+    update: FaceUpdate
 
 
 @dataclass(frozen=True, slots=True)

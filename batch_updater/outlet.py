@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +12,9 @@ from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings
 from batch_updater.delivery.breaker import Breaker
 from batch_updater.delivery.calls import Caller
+from batch_updater.delivery.careful import CarefulSender, Images
 from batch_updater.delivery.circuit import Circuit, CircuitRules
-from batch_updater.delivery.clock import Clock
+from batch_updater.delivery.clock import Clock, loop_time
 from batch_updater.delivery.ledger import rate_window
 from batch_updater.delivery.ordering import InOrder
 from batch_updater.delivery.pacing import Pacer, make_pacer
@@ -26,6 +27,8 @@ from batch_updater.delivery.sender import Sender
 from batch_updater.delivery.sharing import SharedLedger
 from batch_updater.delivery.signals import Signals
 from batch_updater.delivery.tokens import Tokens
+from batch_updater.delivery.verifier import Verifier
+from batch_updater.delivery.written import Written
 from batch_updater.errors import UsageError
 from batch_updater.files.quota_file import quota_directory
 from batch_updater.frs.auth import Auth
@@ -33,14 +36,20 @@ from batch_updater.frs.client import FrsClient
 from batch_updater.frs.iam import find_project
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.frs.transport import Transport, open_transport
-from batch_updater.models import Task
+from batch_updater.mapping.care import Care
+from batch_updater.models import FieldType, Task
 
 _PATIENCE = 5.0  # seconds of silence before a person is told why
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An open way to the service, and what can stop it."""
+    """
+    An open way to the service, and what can stop it.
+
+    Args:
+        keeps_values: whether results carry what was sent, though nobody is shown it.
+    """
 
     settings: Settings
     connection: Connection
@@ -53,6 +62,12 @@ class Outlet:
     breaker: Breaker
     tokens: Tokens
     signals: Signals
+    keeps_values: bool = False
+
+    @property
+    def records_values(self) -> bool:
+        """Whether results carry what was sent."""
+        return self.keeps_values or self.settings.include_values
 
     async def ask_face_set(self) -> FaceSet:
         """
@@ -101,6 +116,16 @@ class Outlet:
         """Return what reads faces."""
         return Reader(service=self.client, caller=self._caller())
 
+    def verifier(self, types: Mapping[str, FieldType]) -> Verifier:
+        """Return what reads faces back; the types are those of custom fields."""
+        until = loop_time() + self.settings.settle
+        return Verifier(
+            service=self.client,
+            caller=self._caller(),
+            types=types,
+            unsettled=lambda: loop_time() < until,
+        )
+
     def sender(self, repeats: Callable[[Task], bool] | None = None) -> Send:
         """
         Return what sends one task.
@@ -109,12 +134,39 @@ class Outlet:
             repeats: whether a task's face may come again: its updates are then sent
                 one after the other. None when no face does.
         """
-        sender = Sender(
+        send = self._sender().send
+        return InOrder(send, repeats).send if repeats else send
+
+    def careful_sender(
+        self,
+        care: Care,
+        images: Images,
+        repeats: Callable[[Task], bool] | None = None,
+    ) -> Send:
+        """
+        Return what sends one task once its face is known, and its image kept.
+
+        Args:
+            repeats: as of `sender`; the face is read when those before have ended.
+        """
+        sender = CarefulSender(
+            read=self.reader().read_face,
+            send=self._sender().send,
+            images=images,
+            care=care,
+            gate=self.signals.gate,
+            written=Written(repeats),
+            include_values=self.records_values,
+        )
+        send = sender.send_carefully
+        return InOrder(send, repeats).send if repeats else send
+
+    def _sender(self) -> Sender:
+        return Sender(
             service=self.client,
             caller=self._caller(),
-            include_values=self.settings.include_values,
+            include_values=self.records_values,
         )
-        return InOrder(sender.send, repeats).send if repeats else sender.send
 
     def _caller(self) -> Caller:
         return Caller(

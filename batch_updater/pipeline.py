@@ -7,10 +7,11 @@ closes the gate at the source, and what is in flight lands.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from batch_updater.config.mapping_file import settle
 from batch_updater.config.settings import Settings
@@ -25,19 +26,17 @@ from batch_updater.errors import (
     RunDirectoryError,
     RunStopped,
 )
-from batch_updater.files.inputs import STDIN
+from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.intake.kept import kept_in
-from batch_updater.intake.survey import Survey
+from batch_updater.intake.survey import Survey, refuse_broken
 from batch_updater.intake.unchecked import refuse_to_skip
 from batch_updater.jobs import Job, Ready
-from batch_updater.manifest import Manifest, make_intake
-from batch_updater.models import OnInvalid
+from batch_updater.manifest import Manifest, check_unchanged, make_intake
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
 from batch_updater.report.summary import Stop, Summary, Tally
-from batch_updater.retries.choice import Retry
 from batch_updater.scribe import Scribe, say_the_end
 from batch_updater.selection import Selection
 from batch_updater.upkeep import (
@@ -48,6 +47,7 @@ from batch_updater.upkeep import (
     time_window,
     upkeep,
 )
+from batch_updater.verifying.asked import NOTE
 from batch_updater.version import __version__
 from batch_updater.work.table import WORK
 from batch_updater.work.work import Session
@@ -86,7 +86,7 @@ async def execute(
         async with open_outlet(settings, job.connection, signals) as outlet:
             ready = await signals.until_cut_off(_prepare(job, outlet))
             announce(ready.found, ready.rows)
-            _refuse_if_asked(ready.found, settings)
+            refuse_broken(ready.found, settings.on_invalid)
             if settings.dry_run:
                 return None
             with opened(job.resumed, settings.run_dir, held) as run:
@@ -103,16 +103,15 @@ async def execute(
 
 def _put_on_record(ready: Ready, run: Opened) -> tuple[Ready, Manifest]:
     """Write down what the run is about; its input may lie elsewhere from then on."""
-    ready = _keep_spooled(ready, run.directory)
+    ready = _keep_inputs(ready, run.directory)
     manifest = _describe(ready, run)
-    selection, retry = _reasons(ready)
     write_down(
         run,
         manifest,
         ready.job.session,
         in_flight=ready.job.settings.concurrency,
-        selection=selection,
-        retry=retry,
+        selection=None if ready.job.resumed else ready.job.pending,
+        reasons=_reasons(ready.job),
     )
     return ready, manifest
 
@@ -131,7 +130,7 @@ async def _prepare(job: Job, outlet: Outlet) -> Ready:
     if gate.reason:
         raise gate.reason
     _refuse_other_rows(job, found)
-    ready = Ready(job, intake, types, face_set, found)
+    ready = Ready(job, intake, types, face_set, found, outlet.client.project_id)
     return await asyncio.to_thread(work.choose, ready, outlet.signals.notices)
 
 
@@ -140,10 +139,10 @@ def _keep_findings(ready: Ready, directory: RunDirectory) -> None:
     kept_in(directory.survey, ready.intake, ready.types, policy).save(ready.found)
 
 
-def _reasons(ready: Ready) -> tuple[Selection | None, Retry | None]:
-    """Return which rows a new run is about, and why; a resumed one has noted it."""
-    job = ready.job
-    return (None, None) if job.resumed else (job.pending, job.retry)
+def _reasons(job: Job) -> dict[str, Mapping[str, Any]]:
+    """Return why a new run is about its rows, by kind of note; a resumed one has it."""
+    asked = {} if job.resumed else {"retry": job.retry, NOTE: job.verified}
+    return {kind: each.facts() for kind, each in asked.items() if each}
 
 
 def _refuse_other_rows(job: Job, found: Survey) -> None:
@@ -155,20 +154,12 @@ def _refuse_other_rows(job: Job, found: Survey) -> None:
         )
 
 
-def _refuse_if_asked(found: Survey, settings: Settings) -> None:
-    refused = found.invalid + found.duplicates
-    if settings.on_invalid is OnInvalid.STOP and refused:
-        raise InputError(
-            f"{refused:,} of {found.total:,} rows break a rule; nothing was sent",
-            hint="Mend them, or send the others with --on-invalid skip.",
-        )
-
-
-def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
-    # A run that goes on has kept it already, and a parent keeps its own.
+def _keep_inputs(ready: Ready, directory: RunDirectory) -> Ready:
+    # A run that goes on has kept it already, and any other keeps its own.
     job = ready.job
+    others = job.retry or (job.verified and job.verified.run)
     places: dict[str, Path] = {}
-    if not job.resumed and not job.retry:
+    if not job.resumed and not others:
         places[STDIN] = directory.spool
     elif not job.resumed and job.retry and job.retry.asked.edited:
         places[MENDED] = directory.mended
@@ -178,7 +169,16 @@ def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
         else source
         for source in ready.intake.inputs
     )
+    if job.plan and not job.resumed and not others:
+        inputs = tuple(_keep_plan(source, directory) for source in inputs)
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
+
+
+def _keep_plan(source: Input, directory: RunDirectory) -> Input:
+    """Copy a plan: the next night's may take its place while this one is sent."""
+    kept = replace(source, path=directory.keep_copy(source.path, directory.plan))
+    check_unchanged([kept])
+    return kept
 
 
 def _describe(ready: Ready, run: Opened) -> Manifest:
@@ -193,6 +193,8 @@ def _describe(ready: Ready, run: Opened) -> Manifest:
         declared=dict(ready.face_set.fields),
         face_number=ready.face_set.face_number,
         header=ready.found.header,
+        endpoint=job.connection.endpoint,
+        project_id=ready.project_id,
         purpose=job.purpose,
         parent=job.retry.parent if job.retry else "",
         parent_run=job.retry.parent_run if job.retry else None,
@@ -210,7 +212,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     session = Session(ready=ready, outlet=outlet, run=run, scribe=scribe)
     tally, rows = Tally(ready.job.purpose.wanted), pending.count()
     first = FirstRows(settings.same_failures)
-    to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
+    to_send, mode = ready.rows, ProgressMode(settings.progress)
     async with (
         work.sending(session) as send,
         aclosing(work.hand_on(read_in_thread(items), session)) as batches,

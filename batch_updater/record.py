@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
@@ -15,7 +16,6 @@ from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import RunDirectory, create_run_directory
 from batch_updater.files.versions import FORMAT
 from batch_updater.manifest import Manifest, load_manifest
-from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
 from batch_updater.version import __version__
 
@@ -98,7 +98,7 @@ def write_down(
     *,
     in_flight: int,
     selection: Selection | None = None,
-    retry: Retry | None = None,
+    reasons: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
     """
     Note a session and what it is about; from here on it can be resumed.
@@ -107,14 +107,14 @@ def write_down(
         session: what the journal says of it: the command, and what differs.
         in_flight: most requests that may have to be recorded when the disk is full.
         selection: the rows that a new run is about; None means all.
-        retry: why it is about them, of a new retry.
+        reasons: why it is about them, by the kind of note that says so.
     """
     run.journal.keep_room(room_for(in_flight))
     run.journal.note("session", {**session, "version": __version__, "format": FORMAT})
     if selection is not None:
         run.journal.note("selection", {"rows": list(selection.ranges())})
-    if retry is not None:
-        run.journal.note("retry", retry.facts())
+    for kind, facts in reasons.items():
+        run.journal.note(kind, facts)
     # Last: with run.json there, but no selection, a resume would send all rows.
     run.journal.sync()
     manifest.save(run.directory)

@@ -16,13 +16,10 @@ from batch_updater.errors import (
     TimeWindowOver,
 )
 from batch_updater.files.journal import Journal
-from batch_updater.models import Outcome, Result
+from batch_updater.models import Result
 from batch_updater.report.summary import Stop
 
 _SYNC_INTERVAL = 0.5  # seconds; the promise is at most one
-
-# What an export has read it can read again.
-_READ = frozenset({Outcome.EXPORTED, Outcome.MISSING})
 
 
 class Scribe:
@@ -52,6 +49,9 @@ class Scribe:
         self._interval = interval
         self._unrecorded = 0
         self._slow = False
+        self._turn = (
+            asyncio.Lock()
+        )  # a sync that is under way must not be taken for done
 
     @property
     def reason(self) -> RunStopped | None:
@@ -82,6 +82,14 @@ class Scribe:
         with suppress(JournalFailed):
             self._journal.note(kind, facts)
         self._heed()
+
+    async def note_safely(self, *notes: tuple[str, Mapping[str, Any]]) -> bool:
+        """Write down what must survive a power loss; return whether it is sure to."""
+        for kind, facts in notes:
+            self.note(kind, facts)
+        await self._safely_synced()
+        self._heed()
+        return self._journal.trouble is None
 
     def end(self, *, done: bool = False) -> Stop | None:
         """
@@ -122,7 +130,7 @@ class Scribe:
                 await asyncio.wait_for(over.wait(), max(0.0, due - now()))
 
     async def _sync_in_time(self) -> None:
-        syncing = asyncio.create_task(asyncio.to_thread(self._sync))
+        syncing = asyncio.create_task(self._safely_synced())
         done, _ = await asyncio.wait([syncing], timeout=self._interval)
         if done:
             syncing.result()  # what is no trouble with the disk surfaces here
@@ -130,9 +138,13 @@ class Scribe:
             self._tell_slow()
             with self._gate.held():
                 await syncing
-                await asyncio.to_thread(self._sync)  # what has landed meanwhile
+                await self._safely_synced()  # what has landed meanwhile
         self._slow = not done
         self._heed()
+
+    async def _safely_synced(self) -> None:
+        async with self._turn:
+            await asyncio.to_thread(self._sync)
 
     def _sync(self) -> None:
         with suppress(JournalFailed):  # the journal remembers
@@ -154,8 +166,9 @@ class Scribe:
             )
 
     def _tell_unrecorded(self, result: Result) -> None:
-        # Rows that were not sent are found again; so is what was only read.
-        if not result.attempts or result.outcome in _READ:
+        # Rows that were not sent are found again, and faces that were only read are
+        # read again: neither has the hash of a body.
+        if not (result.attempts and result.payload_sha256):
             return
         self._unrecorded += 1
         said = f"{result.outcome} {result.error_code}".rstrip()
@@ -176,7 +189,7 @@ def as_stop(reason: RunStopped | None) -> Stop | None:
 
 
 # Stops whose message repeats the service's own words.
-_QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
+QUOTING = frozenset({RunRefused.name, CircuitOpen.name})
 
 
 def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
@@ -189,7 +202,7 @@ def say_the_end(stop: Stop | None, notices: Notices, *, values: bool) -> None:
     """
     if stop is None:
         notices.mention("the run has ended")
-    elif stop.name in _QUOTING and not values:
+    elif stop.name in QUOTING and not values:
         said = f"the run ends early ({stop.name}), as the summary tells. {stop.hint}"
         notices.tell(said.rstrip())
     else:

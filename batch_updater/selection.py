@@ -1,6 +1,7 @@
 """Which rows of all inputs something is about: one bit for each of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
@@ -161,6 +162,22 @@ class Selection:
         """Iterate over the chosen rows, in order."""
         for block in self.blocks():
             yield from block.tolist()
+
+    def sample(self, size: int, chance: Random) -> "Selection":
+        """
+        Return so many of the chosen rows, each as likely as any other; or all of them.
+
+        Goes block by block: each gets as many as it would hold of a draw from all.
+        """
+        left, wanted = self.count(), size
+        taken = Selection.none(self._total)
+        random = np.random.default_rng(chance.getrandbits(128))
+        for block in self.blocks():
+            wanted = min(wanted, left)
+            some = int(random.hypergeometric(len(block), left - len(block), wanted))
+            taken.add(random.choice(block, some, replace=False))
+            left, wanted = left - len(block), wanted - some
+        return taken
 
     def ranges(self) -> Iterator[list[int]]:
         """Yield the chosen rows as [first, last] ranges with gaps between them."""

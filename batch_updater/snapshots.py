@@ -20,8 +20,10 @@ from batch_updater.frs.protocol import LIST_WINDOW, Face, read_faces
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.snapshot import SnapshotColumns
 from batch_updater.models import Outcome, Purpose, Result
+from batch_updater.planning.views import told_plan
 from batch_updater.report.summary import Stop, Summary
 from batch_updater.summaries import Told, export_again, write_listing
+from batch_updater.verifying.mismatches import write_mismatches
 from batch_updater.views import write_views
 
 _ROWS = 1024  # at once; a result holds whole faces
@@ -33,14 +35,20 @@ def write_all(
     """
     Make every view of a run again from its journal; return its summary.
 
-    An export that was stopped early gets no file: half a snapshot looks like a
+    An export or plan that was stopped early gets no file: half of one looks like a
     whole one. Whoever calls this holds the journal's lock.
     """
     if manifest.purpose is Purpose.UPDATE:
         told = tell_family(directory, Told()) if manifest.parent else Told()
         return write_views(directory, manifest, settings, stop, told)
+    if manifest.purpose is Purpose.VERIFY:
+        told = write_mismatches(directory, manifest)
+        return write_views(directory, manifest, settings, stop, told)
     if manifest.lists:
         return _conclude_listing(directory, manifest, settings, stop)
+    if manifest.purpose is Purpose.PLAN:
+        told = told_plan(directory, manifest, settings, stop)
+        return write_views(directory, manifest, settings, stop, told)
     told = Told()
     if stop is None:
         faces = _asked_faces(directory, manifest)

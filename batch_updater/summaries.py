@@ -2,20 +2,33 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.errors import RunStopped
+from batch_updater.errors import InputError, RunStopped
+from batch_updater.files.batch import Batch
 from batch_updater.files.bulk import Lines, read_bulk
-from batch_updater.files.replay import Record
+from batch_updater.files.inputs import STDIN, Input
+from batch_updater.files.plan_file import read_plan
+from batch_updater.files.replay import PAGE, Record
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
+from batch_updater.mapping.care import KEPT
 from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
-from batch_updater.report.summary import Stop, Summary, SummaryBuilder, exit_code_of
+from batch_updater.report.planned import PlanReport
+from batch_updater.report.summary import (
+    TO_REVIEW,
+    Stop,
+    Summary,
+    SummaryBuilder,
+    exit_code_of,
+)
+from batch_updater.report.text import count_faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +40,14 @@ class Told:
         file: the file that was made.
         next_command: instead of what the outcomes suggest.
         otherwise: what to type next when the outcomes suggest nothing.
+        plan: what the plan says that was made.
     """
 
     file: str = ""
     note: str = ""
     next_command: str = ""
     otherwise: str = ""
+    plan: PlanReport | None = None
 
 
 NOTHING = Told()
@@ -49,8 +64,19 @@ def summarise(
     """Return the summary of a run whose journal has been added up; write it too."""
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
-    exit_code = exit_code_of(tally, stop, duplicates_bad=refused)
-    suggested = told.next_command or _next_command(directory, manifest, builder)
+    keeping = builder.ended_with(KEPT)
+    exit_code = exit_code_of(
+        tally,
+        stop,
+        duplicates_bad=refused,
+        reviewed=_REVIEWED.get(manifest.purpose, TO_REVIEW),
+        keeping=keeping,
+    )
+    if told.plan and not told.plan.changes:
+        exit_code = exit_code or settings.exit_code_no_change
+    suggested = told.next_command or _next_command(
+        directory, manifest, builder, exit_code
+    )
     summary = Summary(
         run_dir=str(directory.path),
         face_set_name=settings.face_set or "",
@@ -60,14 +86,24 @@ def summarise(
         rate=builder.highest_rate(settings.rate),
         exit_code=exit_code,
         stop=stop,
-        note=told.note,
+        note="; ".join(filter(None, (told.note, _kept_note(keeping)))),
         file=told.file,
         wanted=str(manifest.purpose.wanted),
+        plan=replace(told.plan, cost=tally.attempts) if told.plan else None,
         next_command=suggested or told.otherwise,
         **builder.speed(),
     )
     directory.write_json("summary.json", summary.as_json())
     return summary
+
+
+def _kept_note(faces: int) -> str:
+    if not faces:
+        return ""
+    return (
+        f"{count_faces(faces)} with fields that the API cannot take back: "
+        "error_msg in results.csv names them"
+    )
 
 
 def _remedy(code: str, first: Result) -> str:
@@ -89,18 +125,41 @@ def remedy_of(entry: ErrorCode, outcome: Outcome) -> str:
 def _remedy_of_export(code: str, first: Result) -> str:
     if first.outcome is Outcome.MISSING:
         return "remove these ids from the list; missing.csv has them"
+    return _remedy_of_reading(code, first)
+
+
+def _remedy_of_verifying(code: str, first: Result) -> str:
+    if first.outcome is Outcome.MISSING:
+        return "find out who deleted these faces; missing.csv has them"
+    return _remedy_of_reading(code, first)
+
+
+def _remedy_of_reading(code: str, first: Result) -> str:
     if first.error_class is ErrorClass.TRANSIENT:
         return "ask for these faces again later with resume"
     return _remedy(code, first)
 
 
-_REMEDIES = {Purpose.UPDATE: _remedy, Purpose.EXPORT: _remedy_of_export}
+_REMEDIES = {
+    Purpose.UPDATE: _remedy,
+    Purpose.EXPORT: _remedy_of_export,
+    Purpose.PLAN: _remedy_of_export,
+    Purpose.VERIFY: _remedy_of_verifying,
+}
+_REVIEWED = {Purpose.VERIFY: TO_REVIEW | {Outcome.MISSING}}
 
 # Where to and as whom: all of it but the face set, which not every command names so.
 _TARGET = tuple(
     option.name
     for option in OPTIONS
     if option.group in {"target", "credentials"} and option.name != "face-set"
+)
+
+_OF_A_PLAN = tuple(
+    option.name
+    for option in OPTIONS
+    if option.group in {"input", "mapping", "target", "plan", "state", "credentials"}
+    and option.name != "check-ahead"  # a plan always looks
 )
 
 # Flags that a run over failed.csv needs too. Those about the input's format are not
@@ -127,18 +186,35 @@ def _flags(settings: Texts, names: Iterable[str]) -> Iterator[str]:
                 yield f"--{name}"
 
 
+def _plan_again(source: Input) -> Iterator[str]:
+    """Yield the words that look at all rows of a plan again; a rollback has none."""
+    with suppress(InputError):  # gone, or not as it was: then there is nothing to say
+        facts = read_plan(source.path)
+        names = [str(each["name"]) for each in facts.inputs]
+        if names and STDIN not in names and "to" in facts.settings:
+            yield "plan"
+            yield from (str(each["path"]) for each in facts.inputs)
+            yield from _flags(facts.settings, _OF_A_PLAN)
+            yield from ("-o", facts.settings["to"][-1])
+
+
 def _next_command(
-    directory: RunDirectory, manifest: Manifest, builder: SummaryBuilder
+    directory: RunDirectory,
+    manifest: Manifest,
+    builder: SummaryBuilder,
+    exit_code: int,
 ) -> str:
     outcomes, path = builder.tally.outcomes, directory.path
     words: list[str] = []
-    exports = manifest.purpose is Purpose.EXPORT
-    if outcomes[Outcome.UNPROCESSED] or (exports and builder.worth_retrying):
+    reads = manifest.purpose is not Purpose.UPDATE
+    if outcomes[Outcome.UNPROCESSED] or (reads and builder.worth_retrying):
         words = ["resume", str(path)]
-    elif exports:
+    elif reads:
         words = []
     elif builder.worth_retrying:
         words = ["retry", str(path)]
+    elif manifest.plan:
+        words = [*_plan_again(manifest.plan)] if exit_code else []
     elif outcomes[Outcome.FAILED]:  # once these rows have been mended
         words = ["run", str(path / "failed.csv"), *_run_again(manifest.settings)]
     elif outcomes[Outcome.INVALID]:
@@ -155,6 +231,9 @@ def add_up(told: Record | Lines, builder: SummaryBuilder) -> None:
         builder.new_session()
     elif told.kind == "rate":
         builder.note_rate(told.facts)
+    elif told.kind == PAGE:
+        attempts = Batch.of([told.result()]).attempts()
+        builder.add_attempts(attempts.started, attempts.latency, attempts.statuses)
 
 
 _OF_PAGES = ("source", "row_number", "outcome", "attempts")

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 # With --import-mode=importlib a test cannot import its neighbours otherwise.
 _HERE = Path(__file__).parent
-_ROOMS = ("integration", "e2e", "pacing", ".", "..")  # the last has benchmarks
+_ROOMS = (
+    "integration",
+    "e2e",
+    "docs",
+    "pacing",
+    "states",
+    ".",
+    "..",
+)  # the last has benchmarks
 sys.path[:0] = [str((_HERE / folder).resolve()) for folder in _ROOMS]
 
 

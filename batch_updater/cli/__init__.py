@@ -9,13 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 
+from batch_updater.cli.ending import came_to, ending
 from batch_updater.cli.log import log_bug, log_error, logging_to_stderr
 from batch_updater.cli.parser import make_parser
 from batch_updater.cli.stopping import signal_of, stopped_by_signals
 from batch_updater.cli.streams import unfailing_streams
 from batch_updater.errors import BatchUpdaterError, RunStopped
 
-_RECORDED = frozenset({"run", "resume", "retry", "export"})
+_RECORDED = frozenset(
+    {"run", "plan", "apply", "rollback", "resume", "retry", "export", "verify"}
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,13 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     _print_everything()
     with unfailing_streams() as out:
         arguments = make_parser(words[0] if words else "").parse_args(words)
-        with logging_to_stderr(arguments):
+        with logging_to_stderr(arguments), ending(words[0], arguments) as told:
             code = _run(arguments)
             out.flush()
             if out.trouble and out.trouble.errno != errno.EPIPE:
                 log_error(f"stdout cannot be written: {out.trouble.strerror}")
                 # What a run came to is on record; of others, stdout is all there is.
-                return code if words[0] in _RECORDED else code or 2
+                code = code if words[0] in _RECORDED else code or 2
+            told.notify(code)
     return code
 
 
@@ -60,18 +64,25 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt as stop:
         signum = signal_of(stop)
         log_error(f"stopped by {signum.name}")
-        return 128 + signum
+        return _conclude(f"stopped by {signum.name}", "", 128 + signum, arguments)
     except Exception:
         log_bug()
-        return 7
+        return _conclude("a bug in batch-updater", "", 7, arguments)
     return code
 
 
 def _report(error: BatchUpdaterError, arguments: argparse.Namespace) -> int:
-    from batch_updater.cli.show import print_json, wants_json  # noqa: PLC0415
-
     code = error.code if isinstance(error, RunStopped) else error.exit_code
     log_error(error.message, error.hint)
+    return _conclude(error.message, error.hint, code, arguments)
+
+
+def _conclude(message: str, hint: str, code: int, arguments: argparse.Namespace) -> int:
+    """Tell programs why a command ends, as JSON; return the exit code."""
+    from batch_updater.cli.show import print_json, wants_json  # noqa: PLC0415
+
+    content = {"error": message, "hint": hint, "exit_code": code}
+    came_to(content)
     if wants_json(arguments):
-        print_json({"error": error.message, "hint": error.hint, "exit_code": code})
+        print_json(content)
     return code

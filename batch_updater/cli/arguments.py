@@ -1,17 +1,16 @@
 """What commands read of their arguments: settings and inputs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
-from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.cli.ending import environment_of, settings_known
+from batch_updater.cli.flags import flags_of
+from batch_updater.config.settings import Layer, Resolved, Texts, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import (
     STDIN,
@@ -23,18 +22,24 @@ from batch_updater.files.inputs import (
 
 
 def resolve_arguments(
-    arguments: argparse.Namespace, *, forced: Texts | None = None
+    arguments: argparse.Namespace,
+    *,
+    forced: Texts | None = None,
+    defaults: Texts = MappingProxyType({}),
+    inherited: Layer | None = None,
 ) -> Resolved:
     """
     Return the settings of a command line in this environment.
 
     Args:
         forced: settings that the command has to have, whatever anybody says.
+        defaults: what it has when nobody says anything, where others have less.
+        inherited: what a plan or a run says of itself; only flags win over it.
     """
-    chosen = {CONFIG_VARIABLE: arguments.config, PROFILE_VARIABLE: arguments.profile}
-    environ = {**os.environ, **{k: v for k, v in chosen.items() if v}}
-    resolved = resolve({**flags_of(arguments), **(forced or {})}, environ)
-    set_log_format(resolved.settings.log_format)
+    environ = environment_of(arguments)
+    flags = {**flags_of(arguments), **(forced or {})}
+    resolved = resolve(flags, environ, defaults=defaults, inherited=inherited)
+    settings_known(resolved)
     return resolved
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.ending import came_to
 from batch_updater.cli.show import print_config, print_json, survey_lines
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
@@ -55,10 +56,12 @@ _NOT_ASKED = (
 
 
 def _show(found: Survey, settings: Settings, *, asked: bool) -> None:
+    seconds = None if settings.rate is None else found.clean / settings.rate
+    content = {**found.as_json(), "rate": settings.rate, "duration_s": seconds}
     if settings.output is OutputMode.JSON:
-        seconds = None if settings.rate is None else found.clean / settings.rate
-        print_json({**found.as_json(), "rate": settings.rate, "duration_s": seconds})
+        print_json(content)
         return
+    came_to(content)
     for line in survey_lines(found, settings.rate, found.clean, values=True):
         print(line)
     if not asked:

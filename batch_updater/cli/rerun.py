@@ -2,22 +2,25 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from batch_updater.cli.apply import refuse_unfit
+from batch_updater.cli.ending import settings_known
 from batch_updater.cli.export import check_target
-from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
+from batch_updater.cli.flags import flags_of
+from batch_updater.cli.plan import check_plan
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_summary
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.config.settings import Resolved, Texts, never_recorded, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
+from batch_updater.files.plan_file import PlanFacts, read_plan
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.jobs import Job
 from batch_updater.manifest import (
@@ -31,6 +34,7 @@ from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
 from batch_updater.summaries import read_stop
+from batch_updater.verifying.asked import Verified, read_verified
 
 # What belongs to one session of a run, not to the run.
 _NOT_INHERITED = frozenset({"run-dir", "dry-run", "max-duration", "stop-at"})
@@ -59,9 +63,11 @@ def resume(arguments: argparse.Namespace) -> int:
             make_job(manifest, resolved, pending),
             resumed=Opened(directory, journal),
             retry=_retry_of(manifest),
+            verified=_verified(directory, manifest),
             texts=_kept(manifest.settings, resolved.texts),
             changed=_changed(manifest.settings, flags_of(arguments)),
         )
+        refuse_unfit(job)
         return perform(job, quiet=arguments.quiet)
 
 
@@ -77,7 +83,7 @@ def _changed(recorded: Texts, flags: Texts) -> Mapping[str, list[str | None]]:
     changed = {}
     for name, given in flags.items():
         before = recorded.get(name, (BY_NAME[name].default,))
-        if before != given:
+        if before != given and not BY_NAME[name].mask:
             changed[name] = [",".join(filter(None, before)) or None, ",".join(given)]
     return changed
 
@@ -99,26 +105,51 @@ def _retry_of(manifest: Manifest) -> Retry | None:
     return Retry(manifest.parent, manifest.parent_run, manifest.root_run)
 
 
+def _verified(directory: RunDirectory, manifest: Manifest) -> Verified | None:
+    if manifest.purpose is not Purpose.VERIFY:
+        return None
+    return read_verified(directory, manifest.layout.total)
+
+
 def load(
-    arguments: argparse.Namespace, instead: Texts = MappingProxyType({})
+    arguments: argparse.Namespace,
+    instead: Texts = MappingProxyType({}),
+    *,
+    without: Collection[str] = (),
+    defaults: Texts = MappingProxyType({}),
 ) -> tuple[RunDirectory, Manifest, Resolved]:
     """
     Return a run, and its settings with what the flags say now.
 
     Args:
         instead: settings that are not taken from the run.
+        without: names of those that are as if nobody had said them.
+        defaults: what is for this command instead of the defaults of all.
     """
     directory = open_run_directory(Path(arguments.run_directory))
     manifest = load_manifest(directory)
-    recorded = {k: v for k, v in manifest.settings.items() if k not in _NOT_INHERITED}
+    left_out = _NOT_INHERITED.union(without)
+    recorded = {k: v for k, v in manifest.settings.items() if k not in left_out}
     resolved = resolve(
-        flags_of(arguments), os.environ, recorded={**recorded, **instead}
+        flags_of(arguments),
+        os.environ,
+        recorded={**recorded, **instead, **never_recorded(os.environ)},
+        defaults=defaults,
     )
-    set_log_format(resolved.settings.log_format)
+    settings_known(resolved)
     check_unchanged(manifest.inputs)
-    if manifest.purpose is Purpose.EXPORT:
+    if manifest.purpose is Purpose.PLAN:
+        check_plan(resolved.settings.to, manifest.inputs)
+    elif manifest.purpose is Purpose.EXPORT:
         check_target(resolved.settings.to, manifest.inputs)
     return directory, manifest, resolved
+
+
+def _applied(manifest: Manifest) -> PlanFacts | None:
+    """Return what the plan is about that a run sends; one that reads it back does not."""
+    if manifest.plan is None or manifest.purpose is not Purpose.UPDATE:
+        return None
+    return read_plan(manifest.plan.path)
 
 
 def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
@@ -130,4 +161,5 @@ def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) 
         inputs=manifest.inputs,
         pending=pending,
         purpose=manifest.purpose,
+        plan=_applied(manifest),
     )

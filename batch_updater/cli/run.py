@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.ending import came_to
 from batch_updater.cli.show import (
     note_face_set,
     note_survey,
@@ -99,5 +100,6 @@ def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     if as_json:
         print_json(survey.as_json())
     else:
+        came_to(survey.as_json())
         print(f"dry run     {count_rows(rows)} would be sent; nothing was")
-    return 1 if survey.invalid + survey.duplicates else 0
+    return 1 if survey.bad else 0

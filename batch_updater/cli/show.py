@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from batch_updater.cli.ending import came_to
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Settings
@@ -15,18 +16,28 @@ from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.inert import json_line, printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
+from batch_updater.models import PlanStatus
 from batch_updater.report.durations import format_duration, format_end
 from batch_updater.report.forecast import rows_over
 from batch_updater.report.progress import progress_log
 from batch_updater.report.summary import Summary
 from batch_updater.report.text import count_rows, render_summary
 from batch_updater.upkeep import window_of
+from batch_updater.work.careful import requests_a_row
 
+_STATUSES = {
+    PlanStatus.CHANGE: "to change",
+    PlanStatus.SAME: "same",
+    PlanStatus.MISSING: "missing",
+    PlanStatus.INVALID: "invalid",
+    PlanStatus.FAILED: "failed",
+}
 _LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of stdout."""
+    came_to(content)
     print(json_line(content))
 
 
@@ -35,6 +46,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.as_json())
     else:
+        came_to(summary.as_json())
         print(render_summary(summary), end="")
     sys.stdout.flush()
 
@@ -53,10 +65,12 @@ def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
         rows: how many rows will be sent.
     """
     values, rate = settings.include_values, settings.rate
-    for line in survey_lines(survey, rate, rows, values=values):
+    reads = bool(survey.statuses) and settings.check_drift
+    each = 2 if reads else requests_a_row(settings)
+    for line in survey_lines(survey, rate, rows, values=values, each=each):
         note(line)
     if end := window_of(settings).opened()():
-        note(f"window      {describe_window(rows, rate, end)}")
+        note(f"window      {describe_window(rows, rate, end, each=each)}")
 
 
 def note_face_set(face_set: FaceSet) -> None:
@@ -76,22 +90,31 @@ def note(said: str) -> None:
 
 
 def survey_lines(
-    survey: Survey, rate: float | None, rows: int, *, values: bool
+    survey: Survey, rate: float | None, rows: int | None, *, values: bool, each: int = 1
 ) -> Iterator[str]:
     """
     Yield what a check found, for people.
 
     Args:
-        rows: how many rows will be sent.
+        rows: how many rows will be sent; None when that is not what it is for.
         values: whether to show the values that break rules; a run's stderr often
             ends in a log, where personal data does not belong.
+        each: how many requests a row takes.
     """
-    if not survey.ahead:
+    if survey.ahead:
+        yield from _checked_lines(survey, values=values)
+    else:
         yield (
             f"not checked {count_rows(survey.total)}: each is looked at when its turn "
             "comes"
         )
-        yield f"estimate    {describe_duration(rows, rate)}"
+    if rows is not None:
+        yield f"estimate    {describe_duration(rows, rate, each=each)}"
+
+
+def _checked_lines(survey: Survey, *, values: bool) -> Iterator[str]:
+    if survey.statuses:
+        yield from _plan_lines(survey)
         return
     yield (
         f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
@@ -109,32 +132,42 @@ def survey_lines(
             f"{_where(source, row_number)}: {_what([problem], values=values)}; "
             "--strict refuses them"
         )
-    yield f"estimate    {describe_duration(rows, rate)}"
+
+
+def _plan_lines(survey: Survey) -> Iterator[str]:
+    counts = ", ".join(
+        f"{survey.statuses[status]:,} {word}" for status, word in _STATUSES.items()
+    )
+    yield f"plan        {count_rows(survey.total)}: {counts}"
+    fields = (f"{field} {count:,}" for field, count in survey.changes.most_common())
+    yield printable(f"changes     {', '.join(fields) or 'none'}")
 
 
 def describe_duration(
-    rows: int, rate: float | None, now: datetime | None = None
+    rows: int, rate: float | None, now: datetime | None = None, *, each: int = 1
 ) -> str:
     """
     Return how long rows take at a rate in requests a second; a long time with its end.
 
     Args:
         now: a moment with the zone to tell the end in; None is this machine's.
+        each: how many requests a row takes.
     """
     if rate is None:
         return f"{count_rows(rows)}, as fast as the service answers"
     take = "takes" if rows == 1 else "take"
-    seconds, now = rows / rate, now or datetime.now().astimezone()
+    seconds, now = rows * each / rate, now or datetime.now().astimezone()
     end = f", until about {format_end(seconds, now)}" if seconds >= _LONG else ""
     said = f"about {format_duration(seconds)} at {rate:g} a second"
-    return f"{count_rows(rows)} {take} {said}{end}"
+    twice = f", {each} requests a row" if each > 1 else ""
+    return f"{count_rows(rows)} {take} {said}{twice}{end}"
 
 
-def describe_window(rows: int, rate: float | None, end: End) -> str:
+def describe_window(rows: int, rate: float | None, end: End, *, each: int = 1) -> str:
     """Return what ends the time window, and whether rows fit into what is left."""
     if rate is None:
         return end.limit
-    over = rows_over(rows, rate, end.left)
+    over = rows_over(rows, rate / each, end.left)
     rest = f"no, about {over:,} rows will be left for resume" if over else "yes"
     return f"{end.limit}; fits: {rest}"
 

@@ -59,18 +59,13 @@ def connect_to_face_set(resolved: Resolved) -> Connection:
 def make_connection(resolved: Resolved) -> Connection:
     """Return the connection; UsageError names the setting that is missing."""
     settings, environ = resolved.settings, resolved.environ
-    endpoint = _endpoint(settings, environ)
+    endpoint = endpoint_of(settings, environ)
     secrets = read_secrets(environ)
     found = find_profile(environ) if _needs_profile(settings, secrets) else None
     profile = found[1] if found else None
     region = settings.region or region_of_endpoint(endpoint) or ""
     iam = _iam_endpoint(settings, profile, region, endpoint)
-    project_id = settings.project_id or (profile.project_id if profile else "")
-    if project_id and not is_project_id(project_id):
-        raise UsageError(
-            "the project's id has characters that no id has, or is too long",
-            hint="It stands in the console under My Credentials: 32 letters and digits.",
-        )
+    project_id = _project_id(settings, profile)
     if not project_id and not (region and iam):
         raise UsageError(
             "no project is given",
@@ -94,8 +89,37 @@ def make_connection(resolved: Resolved) -> Connection:
         region=region,
         iam_endpoint=iam,
         ssl_context=make_ssl_context(settings.ca_cert),
-        proxy_for=_proxy_for(settings.proxy, secrets, environ),
+        proxy_for=proxies_of(settings.proxy, secrets, environ),
     )
+
+
+def whereabouts(resolved: Resolved) -> tuple[str, str]:
+    """
+    Return endpoint and project without asking anybody, or for anybody's credentials.
+
+    Raises:
+        UsageError: the project could only be looked up.
+    """
+    settings, environ = resolved.settings, resolved.environ
+    endpoint = endpoint_of(settings, environ)
+    found = None if settings.project_id else find_profile(environ)
+    project_id = _project_id(settings, found[1] if found else None)
+    if not project_id:
+        raise UsageError(
+            "no project is given, and nobody is asked for it",
+            hint="Say which one with --project-id ID or HUAWEICLOUD_SDK_PROJECT_ID.",
+        )
+    return endpoint, project_id
+
+
+def _project_id(settings: Settings, profile: KeyProfile | None) -> str:
+    project_id = settings.project_id or (profile.project_id if profile else "")
+    if project_id and not is_project_id(project_id):
+        raise UsageError(
+            "the project's id has characters that no id has, or is too long",
+            hint="It stands in the console under My Credentials: 32 letters and digits.",
+        )
+    return project_id
 
 
 def _needs_profile(settings: Settings, secrets: Secrets) -> bool:
@@ -107,7 +131,8 @@ def _needs_profile(settings: Settings, secrets: Secrets) -> bool:
     return settings.auth == "auto" and not (named or secrets.iam_password)
 
 
-def _endpoint(settings: Settings, environ: Mapping[str, str]) -> str:
+def endpoint_of(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the service's URL; UsageError when neither it nor a region is given."""
     said = settings.endpoint
     if not said and settings.region:
         said = endpoint_of_region(settings.region, environ)
@@ -139,9 +164,10 @@ def _metadata_endpoint(settings: Settings) -> str:
     )
 
 
-def _proxy_for(
+def proxies_of(
     asked: str | None, secrets: Secrets, environ: Mapping[str, str]
 ) -> ProxyFor:
+    """Return which proxy leads where: what --proxy asks for, else the environment."""
     if asked is None:
         return partial(find_proxy, environ=environ)
     if asked == OFF:

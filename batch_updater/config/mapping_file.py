@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from batch_updater.config.options import BY_NAME
 from batch_updater.config.parsing import make_field, parse_field_type
 from batch_updater.config.settings import Settings, Texts, read_toml
 from batch_updater.errors import UsageError
@@ -45,7 +46,11 @@ def settle(texts: Texts, mapping: ColumnMapping, endpoint: str) -> Texts:
     Args:
         endpoint: what the settings came to.
     """
-    settled = {name: given for name, given in texts.items() if name != "mapping"}
+    settled = {
+        name: given
+        for name, given in texts.items()
+        if name != "mapping" and not BY_NAME[name].mask
+    }
     said = {
         "face-id": [mapping.face_id or ""],
         "external-image-id": [mapping.external_image_id or ""],

@@ -22,6 +22,8 @@ class Option:
         many: may be given more than once.
         also: another environment variable that is read after our own.
         unquoted: a bad value is not repeated in messages: it may hold a secret.
+        mask: how a value is shown that is a secret; such a setting is never recorded,
+            and looked for anew by whoever goes on with a run.
         short: the flag with one dash, if it has one.
     """
 
@@ -36,6 +38,7 @@ class Option:
     many: bool = False
     also: str = ""
     unquoted: bool = False
+    mask: Callable[[str], str] | None = None
     short: str = ""
 
     @property

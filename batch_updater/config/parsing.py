@@ -10,12 +10,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from batch_updater.files.formats import SNAPSHOT_SUFFIXES, InputFormat
+from batch_updater.frs.endpoints import is_host
 from batch_updater.mapping.columns import FieldColumn, field_name_problem
 from batch_updater.models import FieldType
 
 T = TypeVar("T")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
+_ODD = frozenset(' #"<>\\^`{|}')  # no URL holds them as they are (RFC 3986)
 _FIELD = re.compile(r"(?P<name>[^:=]+)(:(?P<type>[^=]*))?(=(?P<column>.+))?", re.DOTALL)
 
 
@@ -76,9 +78,15 @@ def parse_some(text: str) -> Share:
 
 
 def parse_notify_url(text: str) -> str:
-    """Return the address of a webhook: https, or http on this machine."""
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.fragment:
+    """Return the address of a webhook; no message repeats any of it."""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # raises when it is none
+        host = url.hostname or ""
+        whole = url.scheme in {"http", "https"} and bool(host) and is_host(host)
+    except ValueError:
+        whole = False
+    if not whole or not text.isascii() or not text.isprintable() or set(text) & _ODD:
         raise ValueError("give an address such as https://hooks.example.com/frs")
     return text
 

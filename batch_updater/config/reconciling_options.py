@@ -10,6 +10,7 @@ from batch_updater.config.parsing import (
     parse_some,
     parse_switch,
 )
+from batch_updater.config.secrets import mask_url
 from batch_updater.models import Against, UpdateMode
 
 RECONCILING: tuple[Option, ...] = (
@@ -128,5 +129,6 @@ RECONCILING: tuple[Option, ...] = (
         parse=parse_notify_url,
         metavar="URL",
         unquoted=True,
+        mask=mask_url,
     ),
 )

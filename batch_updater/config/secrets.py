@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from urllib.parse import urlsplit
 
 from batch_updater.errors import UsageError
 
@@ -53,6 +54,14 @@ class Secrets:
                 f"{_are(missing)} not set{though}",
                 hint="They are of use together only: set all of them, or none.",
             )
+
+
+def mask_url(url: str) -> str:
+    """Return a URL without what may be a secret in it: user, password, path, query."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    path = MASK if parts.path.strip("/") or parts.query or parts.fragment else ""
+    return f"{parts.scheme}://{MASK if user else ''}{at}{host}/{path}"
 
 
 def _are(names: list[str]) -> str:

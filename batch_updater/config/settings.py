@@ -1,11 +1,13 @@
 """Folding defaults, file, environment and flags into one frozen value."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from batch_updater.config.modes import LogFormat, OutputMode
@@ -87,7 +89,7 @@ class Settings:
     check_drift: bool
     yes: bool
     sample: Share | None
-    notify_url: str | None
+    notify_url: str | None = dataclass_field(repr=False)
     run_dir: Path | None
     progress: str
     log_format: LogFormat
@@ -114,7 +116,8 @@ class Resolved:
     Settings, and where each of them comes from.
 
     Args:
-        texts: what was given, without the defaults: run.json keeps it.
+        texts: what was given, without the defaults, secrets masked: run.json keeps
+            it, but for those.
         environ: the environment, secrets included; never shown.
     """
 
@@ -138,7 +141,12 @@ class Resolved:
 
 
 def resolve(
-    flags: Texts, environ: Mapping[str, str], *, recorded: Texts | None = None
+    flags: Texts,
+    environ: Mapping[str, str],
+    *,
+    recorded: Texts | None = None,
+    defaults: Texts = MappingProxyType({}),
+    inherited: Layer | None = None,
 ) -> Resolved:
     """
     Fold all layers; the later one wins, and its region over an earlier endpoint.
@@ -148,16 +156,19 @@ def resolve(
         environ: the environment.
         recorded: what an earlier run was given; it takes the place of file and
             environment, so that the same run goes on as it began.
+        defaults: a command's own, instead of those of the table.
+        inherited: what a plan or a run says of itself; only flags win over it.
 
     Raises:
         UsageError: a value that does not parse, named with its origin.
     """
     if recorded is not None:
-        layers = [Layer("run.json", recorded)]
+        layers = [Layer("default", defaults), Layer("run.json", recorded)]
     else:
         path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
-        layers = [*read_file(path, profile), read_environment(environ)]
-    layers.append(Layer("flag", flags))
+        ours = Layer("default", defaults)
+        layers = [ours, *read_file(path, profile), read_environment(environ)]
+    layers += [layer for layer in (inherited, Layer("flag", flags)) if layer]
     texts: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -171,7 +182,14 @@ def resolve(
         option.attribute: _parse(option, texts.get(option.name), origins)
         for option in OPTIONS
     }
-    return Resolved(Settings(**values), texts, origins, environ)
+    return Resolved(Settings(**values), _masked(texts), origins, environ)
+
+
+def _masked(texts: Texts) -> Texts:
+    def shown(name: str) -> Callable[[str], str]:
+        return BY_NAME[name].mask or str
+
+    return {name: tuple(map(shown(name), given)) for name, given in texts.items()}
 
 
 def _parse(
@@ -217,6 +235,25 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if text:
             texts[option.name] = tuple(text.split(",")) if option.many else (text,)
     return Layer("environment", texts)
+
+
+def never_recorded(environ: Mapping[str, str]) -> Texts:
+    """
+    Return what file and environment say of settings that no run records.
+
+    A file that cannot be read says nothing: whoever goes on with a run needs none.
+    """
+    path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
+    try:
+        layers = read_file(path, profile)
+    except UsageError:
+        layers = []
+    return {
+        name: given
+        for layer in (*layers, read_environment(environ))
+        for name, given in layer.texts.items()
+        if BY_NAME[name].mask
+    }
 
 
 def read_file(path: str | None, profile: str | None) -> list[Layer]:

@@ -14,7 +14,7 @@ Note = Callable[[str, Mapping[str, Any]], None]
 _RUN = logging.getLogger("batch_updater.run")
 _ATTEMPTS = logging.getLogger("batch_updater.attempts")
 _ROWS = logging.getLogger("batch_updater.rows")
-_GOOD = frozenset({Outcome.UPDATED, Outcome.UNCHANGED, Outcome.EXPORTED})
+_GOOD = frozenset({Outcome.UPDATED, Outcome.UNCHANGED, Outcome.EXPORTED, Outcome.SAME})
 
 
 class Notices:

@@ -73,13 +73,14 @@ def find_family(path: Path, others: Sequence[Path] = ()) -> Family:
         others: directories of runs that are elsewhere now.
 
     Raises:
-        UsageError: it is an export.
+        UsageError: it only reads.
         RunDirectoryError: the root is not there.
     """
     start = _load(path)
-    if start.manifest.purpose is Purpose.EXPORT:
+    if start.manifest.purpose is not Purpose.UPDATE:
         raise UsageError(
-            f"{path} is an export: nothing is sent again, so there is no family",
+            f"{path} is {start.manifest.purpose.noun}: nothing is sent again, so there "
+            "is no family",
             hint=f"What it came to: batch-updater results {path}",
         )
     known = _Known()

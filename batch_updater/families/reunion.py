@@ -25,7 +25,10 @@ from batch_updater.summaries import Told, summarise
 from batch_updater.views import Known, write_rows
 
 # Whose cells stand in a view of their own.
-_SHOWN = (Outcome.FAILED, Outcome.INVALID, Outcome.DUPLICATE, Outcome.UNPROCESSED)
+_SHOWN = (
+    *(Outcome.FAILED, Outcome.DRIFTED, Outcome.INVALID, Outcome.DUPLICATE),
+    Outcome.UNPROCESSED,
+)
 
 
 def write_family(family: Family, settings: Settings, target: RunDirectory) -> Summary:

@@ -125,9 +125,13 @@ def read_bulk(path: Path, columns: Sequence[str] = ALL) -> Iterator[Record | Lin
 
 
 def whole_lines(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield whole lines, where they start, and the number of the first."""
+    """
+    Yield whole lines, where they start, and the number of the first.
+
+    From where the file stands, which is the start of a line; lines are counted there.
+    """
     parts: list[bytes] = []
-    offset, number = 0, 1
+    offset, number = file.tell(), 1
     while block := file.read(_BLOCK):
         end = block.rfind(b"\n") + 1
         parts.append(block[:end] if end else block)

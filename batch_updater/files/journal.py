@@ -11,7 +11,6 @@ import fcntl
 import os
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from typing import Any, Self
 import orjson
 
 from batch_updater.errors import JournalFailed, RunDirectoryError
+from batch_updater.files.appended import Appended
 from batch_updater.files.disk import DISK, NO_ROOM, RESERVE, Disk, Reserve, remedy
 from batch_updater.files.lines import encode_result, format_time
 from batch_updater.files.lock import cannot_open, open_locked
@@ -27,10 +27,7 @@ from batch_updater.files.private import create_private
 from batch_updater.files.replay import replay
 from batch_updater.models import Result
 
-_TAIL = 1 << 16
 _LINE = orjson.OPT_APPEND_NEWLINE
-# A second of results is less; it is the most that a sync may have lost.
-_UNSURE = 4 << 20
 
 
 class Journal:
@@ -61,7 +58,7 @@ class Journal:
         self._written, self._safe = 0, 0  # results; the second is the syncing thread's
         self.trouble: JournalFailed | None = None
         try:
-            self._size = self._settled()
+            self._file = self._settled()
         except BaseException:
             os.close(self._fd)
             raise
@@ -79,8 +76,7 @@ class Journal:
                 hint="Put run.json back and resume, or give another --run-dir.",
             )
         os.fchmod(self._fd, 0o600)
-        os.ftruncate(self._fd, 0)
-        self._size = 0
+        self._file.empty()
 
     def keep_room(self, size: int) -> None:
         """
@@ -118,7 +114,7 @@ class Journal:
             return
         self._dirty, written = False, self._written
         try:
-            self._disk.sync(self._fd)
+            self._file.sync()
         except OSError as error:
             self._gains_room(error)  # on some network disks only this says so
             said = (
@@ -139,29 +135,16 @@ class Journal:
     def _append(self, *records: Mapping[str, Any]) -> None:
         lines = b"".join(orjson.dumps(each, option=_LINE) for each in records)
         try:
-            self._put(lines)
+            self._file.put(lines)
         except OSError as error:
             failure = self._cannot_write(error)
             if not self._gains_room(error):
                 raise failure from error
             try:
-                self._put(lines)
+                self._file.put(lines)
             except OSError as again:
                 raise self._cannot_write(again) from again
         self._dirty = True
-
-    def _put(self, lines: bytes) -> None:
-        # Always at the end of the last whole line: no half one gets between two.
-        written = 0
-        try:
-            while written < len(lines):
-                place = self._size + written
-                written += self._disk.write(self._fd, lines[written:], place)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self._fd, self._size)
-            raise
-        self._size += len(lines)
 
     def _gains_room(self, error: OSError) -> bool:
         return error.errno in NO_ROOM and self._reserve.give_back()
@@ -175,26 +158,14 @@ class Journal:
         self.trouble = self.trouble or failure
         return failure
 
-    def _settled(self) -> int:
-        """
-        Cut a torn line; make sure of what is believed; return the size.
-
-        After a sync that failed, the kernel may show lines that never reached the
-        disk and call them clean, so they are written once more.
-        """
+    def _settled(self) -> Appended:
         try:
-            size = _cut_torn_line(self._fd)
-            place = max(0, size - _UNSURE)
-            while block := os.pread(self._fd, _TAIL, place):
-                place += self._disk.write(self._fd, block, place)
-            if size:
-                self._disk.sync(self._fd)
+            return Appended(self._fd, self._disk)
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot write {self._path}: {error.strerror}; nothing was sent",
                 hint=f"{remedy(error)}, then try again.",
             ) from error
-        return size
 
     def __enter__(self) -> Self:
         return self
@@ -215,19 +186,3 @@ def _create(path: Path) -> None:
         return  # left by a run that was killed before it began
     except OSError as error:
         raise cannot_open(path, error) from None
-
-
-def _cut_torn_line(fd: int) -> int:
-    """Truncate after the last newline; return the size that is left."""
-    size = os.fstat(fd).st_size
-    end = size
-    while end > 0:
-        start = max(0, end - _TAIL)
-        found = os.pread(fd, end - start, start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end != size:
-        os.ftruncate(fd, end)
-    return end

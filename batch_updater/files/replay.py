@@ -16,6 +16,9 @@ from batch_updater.files.versions import FORMAT, refuse_newer
 from batch_updater.models import Result, RowLayout
 from batch_updater.selection import Selection
 
+PAGE = "page"
+"""The kind of line that tells of a page that a plan has listed; it is no row's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -57,7 +57,10 @@ FAILED_COLUMNS = (
     "_error_class",
 )
 INVALID_COLUMNS = ("_rule", "_column", "_message")
-VIEWS_OF_INPUT = ("failed.csv", "missing.csv", "invalid.csv", "unprocessed.csv")
+VIEWS_OF_INPUT = (
+    *("failed.csv", "missing.csv", "drifted.csv", "invalid.csv"),
+    "unprocessed.csv",
+)
 _TYPES = {
     "row_number": "int64",
     "http_status": "int32",
@@ -184,12 +187,14 @@ class Views:
 _OUTCOMES: Mapping[str, tuple[Outcome, ...]] = {
     "failed": (Outcome.FAILED,),
     "missing": (Outcome.MISSING,),
+    "drifted": (Outcome.DRIFTED,),
     "invalid": (Outcome.INVALID, Outcome.DUPLICATE),
-    "unprocessed": (Outcome.UNPROCESSED, Outcome.DRIFTED),
+    "unprocessed": (Outcome.UNPROCESSED,),
 }
 _ADDED_COLUMNS = {
     "failed": FAILED_COLUMNS,
     "missing": FAILED_COLUMNS,
+    "drifted": FAILED_COLUMNS,
     "invalid": INVALID_COLUMNS,
     "unprocessed": (),
 }

@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from batch_updater.frs.catalogue.entry import ErrorCode, Group
 from batch_updater.frs.catalogue.gateway import GATEWAY
 from batch_updater.frs.catalogue.iam import IAM
-from batch_updater.frs.catalogue.own import OWN
+from batch_updater.frs.catalogue.own import OWN, PLANS
 from batch_updater.frs.catalogue.service import SERVICE
 
-GROUPS = (SERVICE, GATEWAY, IAM, OWN)
+GROUPS = (SERVICE, GATEWAY, IAM, OWN, PLANS)
 
 
 def full_code(entry: ErrorCode) -> str:

@@ -34,12 +34,19 @@ class ServiceError:
 
 @dataclass(frozen=True, slots=True)
 class FaceSet:
-    """What ShowFaceSet tells that an update needs to know (API page 0033)."""
+    """
+    What ShowFaceSet tells that an update needs to know (API page 0033).
+
+    Args:
+        id: tells a face set from an earlier one of the same name; empty when it is
+            not said.
+    """
 
     name: str
     fields: Mapping[str, FieldType]
     face_number: int
     capacity: int
+    id: str = ""
 
 
 def face_sets_path(project_id: str) -> str:
@@ -135,6 +142,7 @@ def read_face_set(body: bytes) -> FaceSet | None:
         fields=_read_types(info.get("external_fields")),
         face_number=_number(info.get("face_number")),
         capacity=_number(info.get("face_set_capacity")),
+        id=str(info.get("face_set_id") or "")[:_EXCERPT],
     )
 
 

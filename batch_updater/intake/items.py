@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from batch_updater.errors import InputError
+from batch_updater.intake.planned import planned_items
 from batch_updater.intake.repeats import Refused
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
@@ -28,7 +29,7 @@ def examine(
         found: what the survey of the same inputs returned.
         wanted: whether a chunk matters; others are read, but not checked again.
     """
-    checker, layout = Checker(types, intake.strict), found.layout
+    checker, layout = Checker(types, intake.strict, intake.complete), found.layout
     for rows in filter(wanted, intake.rows()):
         checked = checker.check(rows.chunk.frame, rows.columns)
         _refuse_duplicates(rows, checked, found.refused, layout)
@@ -48,7 +49,9 @@ def make_items(
     Raises:
         InputError: an input is no longer what the survey saw.
     """
-
+    if intake.planned:
+        yield from planned_items(intake, pending)
+        return
     layout = found.layout
 
     def is_pending(rows: Rows) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batch_updater.errors import InputError
-from batch_updater.files.inputs import Input
+from batch_updater.files.inputs import Input, InputFormat
 from batch_updater.files.source import (
     Chunk,
     ReadOptions,
@@ -31,6 +31,7 @@ class Intake:
     Args:
         limit: read no more than this many rows of all inputs together.
         strict: whether soft rules refuse a row.
+        complete: whether a row that leaves anything out is refused.
         include_values: whether results may show values.
     """
 
@@ -39,8 +40,14 @@ class Intake:
     mapping: ColumnMapping
     face_set_name: str
     strict: bool = False
+    complete: bool = False
     include_values: bool = False
     limit: int | None = None
+
+    @property
+    def planned(self) -> bool:
+        """Whether the rows are those of a plan."""
+        return any(source.format is InputFormat.PLAN for source in self.inputs)
 
     def settle_types(self, declared: dict[str, FieldType] | None) -> FieldTypes:
         """

@@ -5,10 +5,9 @@ Whole columns are passed by what is surely fine (a pattern, a range); only what
 is left is judged value by value, by `rules`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ import pyarrow as pa
 
 from batch_updater.errors import InputError
 from batch_updater.mapping.columns import BoundColumns, FieldTypes
+from batch_updater.mapping.completeness import Given
+from batch_updater.mapping.objects import parse_object, read_struct
 from batch_updater.mapping.rules import (
     MAX_TEXT,
     NOTHING_TO_UPDATE,
@@ -93,10 +94,12 @@ class Checker:
     Args:
         types: what each custom field must be.
         strict: whether soft rules refuse a row.
+        complete: whether a row that leaves anything out is refused.
     """
 
     types: FieldTypes
     strict: bool = False
+    complete: bool = False
 
     def check(self, frame: pd.DataFrame, columns: BoundColumns) -> Checked:
         """
@@ -113,15 +116,20 @@ class Checker:
         self._check_face_ids(frame, columns, checked)
         given = self._check_image_ids(frame, columns, checked)
         counts = np.zeros(len(frame), dtype=np.int64)
+        fields = Given(given)
         for bound in columns.fields:
             present = self._check_field(
                 frame, bound.index, bound.name, columns, checked
             )
             counts += present
+            fields.take(bound.name, present)
         if columns.external_fields is not None:
             self._check_objects(frame, columns, checked, counts)
         if not columns.ids_only:
             _check_counts(checked, given, counts, columns)
+        if self.complete:
+            for position, problem in fields.left_out(self.types, checked.objects):
+                checked.add(position, problem, strict=self.strict)
         return checked
 
     def _check_face_ids(
@@ -208,7 +216,7 @@ class Checker:
         name, series = columns.header[index], frame[index]
         struct = series.dtype != object and not _is_text(series)
         for position, cell in _left(series, ~missing(series)):
-            parsed = _read_struct(cell) if struct else parse_object(cell)
+            parsed = read_struct(cell) if struct else parse_object(cell)
             if isinstance(parsed, tuple):
                 self._file(checked, position, name, parsed)
                 continue
@@ -238,48 +246,6 @@ class Checker:
         if broken:
             problem = Problem(broken[0], column, broken[1])
             checked.add(position, problem, strict=self.strict)
-
-
-def parse_object(cell: object) -> Mapping[str, Any] | Broken:
-    """Return the object in an ``external_fields`` cell, or what is wrong with it."""
-    if isinstance(cell, str):
-        try:
-            cell = json.loads(
-                cell, object_pairs_hook=_unique, parse_constant=_refuse_constant
-            )
-        except (ValueError, RecursionError) as error:
-            return "external_fields_json", f"not a JSON object: {error}"
-    if not isinstance(cell, dict):
-        return "external_fields_json", f"{cell!r:.40} is not a JSON object"
-    return cell
-
-
-def _read_struct(cell: object) -> Mapping[str, Any] | Broken:
-    """Return a struct or map of Parquet, whose null members mean "not given"."""
-    try:
-        members = _unique(cell) if _is_map(cell) else cell
-    except ValueError as error:
-        return "external_fields_json", f"not an object: {error}"
-    if not isinstance(members, dict) or not all(isinstance(k, str) for k in members):
-        return "external_fields_json", f"{cell!r:.40} is not an object"
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def _is_map(cell: object) -> TypeGuard[list[tuple[str, Any]]]:
-    return isinstance(cell, list) and all(isinstance(pair, tuple) for pair in cell)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        seen: set[str] = set()
-        twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} stands there twice")
-    return members
-
-
-def _refuse_constant(literal: str) -> Any:
-    raise ValueError(f"{literal} is not JSON")
 
 
 def _check_counts(

@@ -7,8 +7,9 @@ face set that declares an integer has been seen to hold text), so values are com
 by the declared type: 12 is "12", and 1 is 1.0.
 """
 
+import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -86,7 +87,7 @@ def same(wanted: FieldValue, held: Any, kind: FieldType | None) -> bool:
         return True
     if held is ABSENT or held is None:
         return False
-    if kind is None:
+    if kind in {None, FieldType.STRING}:
         return _same_at_sight(wanted, held)
     fine = all(_fits(value, kind) for value in (wanted, held))
     return fine and _settled(wanted, kind) == _settled(held, kind)
@@ -97,14 +98,16 @@ def _fits(value: Any, kind: FieldType) -> bool:
     return broken is None or broken[0] in SOFT_RULES
 
 
-def _settled(value: FieldValue, kind: FieldType) -> FieldValue | bytes:
+def _settled(value: FieldValue, kind: FieldType) -> Any:
     settled = convert(value, kind)
+    if kind is not FieldType.FLOAT:
+        return settled
     # In single precision 0.1 comes back as 0.10000000149.
-    return struct.pack("f", settled) if kind is FieldType.FLOAT else settled
+    return struct.unpack("f", struct.pack("f", settled))
 
 
 def _same_at_sight(wanted: FieldValue, held: Any) -> bool:
-    """Compare values whose type nobody has said: text with the number it spells."""
+    """Compare texts, and values of no known type: text with the number it spells."""
     if not isinstance(held, str | int | float):
         return False
     if isinstance(wanted, str) or isinstance(held, str):
@@ -132,4 +135,58 @@ def differences(
         Difference(field, held.get(field, ABSENT), wanted)
         for field, wanted in fields_of(update).items()
         if not same(wanted, held.get(field, ABSENT), kind_of(field, types))
+    )
+
+
+def changed_since(
+    update: FaceUpdate,
+    seen: Mapping[str, Any],
+    held: Mapping[str, Any],
+    types: Mapping[str, FieldType],
+) -> tuple[str, ...]:
+    """
+    Return the fields of an update that no longer hold what was seen.
+
+    Args:
+        seen: by field; one that is not there counts as ABSENT.
+        held: what the face holds now, by field.
+        types: of custom fields, by their own names.
+    """
+    return tuple(
+        field
+        for field in fields_of(update)
+        if not _still(
+            seen.get(field, ABSENT), held.get(field, ABSENT), kind_of(field, types)
+        )
+    )
+
+
+def _still(seen: Any, held: Any, kind: FieldType | None) -> bool:
+    if seen is ABSENT or held is ABSENT:
+        return seen is held
+    return same(seen, held, kind)
+
+
+def write_differences(found: Iterable[Difference]) -> str:
+    """Return differences as text that read_differences reads, in ASCII whatever is held."""
+    return json.dumps(
+        {"differences": [_told(each) for each in found]}, separators=(",", ":")
+    )
+
+
+def _told(found: Difference) -> dict[str, Any]:
+    told = {"field": found.field, "wanted": found.wanted}
+    return told if found.held is ABSENT else {**told, "held": found.held}
+
+
+def read_differences(text: str) -> tuple[Difference, ...]:
+    """
+    Return the differences that write_differences wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: it did not write this.
+    """
+    return tuple(
+        Difference(each["field"], each.get("held", ABSENT), each["wanted"])
+        for each in json.loads(text)["differences"]
     )

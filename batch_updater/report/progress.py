@@ -82,7 +82,7 @@ class BarProgress:
         """Redraw the bar."""
         self._forecast.take(tally, self._clock())
         self._bar.set_postfix_str(
-            f"failed {tally.failed}, throttled {tally.throttled}, "
+            f"{tally.amiss}failed {tally.failed}, throttled {tally.throttled}, "
             f"{self._forecast.tell()}",
             refresh=False,
         )
@@ -128,7 +128,7 @@ class PlainProgress:
         self._say(
             f"{tally.finished:,} of {self._total:,} rows, {rate:.1f} rows/s, "
             f"{tally.wanted} {tally.outcomes[tally.wanted]:,}, "
-            f"failed {tally.failed:,}, throttled {tally.throttled:,}, "
+            f"{tally.amiss}failed {tally.failed:,}, throttled {tally.throttled:,}, "
             f"{self._forecast.tell()}"
         )
 

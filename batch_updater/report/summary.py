@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from batch_updater.models import ErrorClass, Outcome, Result
+from batch_updater.report.planned import PlanReport
 from batch_updater.report.speed import Speed, Whole
 
 CONTROL_FILE = "control file"
@@ -17,7 +18,14 @@ CONTROL_FILE = "control file"
 OTHER_CODES = "other codes"
 """Stands for codes beyond the first thousand: a service may make up one a row."""
 
+REVIEW = 6
+"""The exit code when faces do not hold what they should."""
+
+TO_REVIEW = frozenset({Outcome.DRIFTED, Outcome.MISMATCH})
+"""Outcomes that somebody has to look into."""
+
 _MOST_CODES = 1000
+_AMISS = (Outcome.DRIFTED, Outcome.MISMATCH, Outcome.MISSING)
 _BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.MISSING})
 
 
@@ -28,16 +36,20 @@ class Tally:
 
     Args:
         wanted: the outcome that rows should end in.
+        unasked: rows that had their outcome without a request.
     """
 
     wanted: Outcome = Outcome.UPDATED
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     attempts: int = 0
     throttled: int = 0
+    unasked: int = 0
 
     def add(self, result: Result) -> None:
         """Count one result."""
         self.outcomes[result.outcome] += 1
+        done = result.outcome is not Outcome.UNPROCESSED
+        self.unasked += done and not result.attempts
         self.add_attempts(result)
 
     def add_page(self, result: Result, faces: int) -> None:
@@ -64,8 +76,13 @@ class Tally:
     @property
     def sent(self) -> int:
         """Rows whose outcome took a request, and so its time."""
-        refused = self.outcomes[Outcome.INVALID] + self.outcomes[Outcome.DUPLICATE]
-        return self.finished - refused
+        return self.finished - self.unasked
+
+    @property
+    def amiss(self) -> str:
+        """What else is not as it should be, for a line of progress: `mismatch 2, `."""
+        counts = {each: self.outcomes[each] for each in _AMISS}
+        return "".join(f"{each} {n:,}, " for each, n in counts.items() if n)
 
     @property
     def failed(self) -> int:
@@ -114,6 +131,7 @@ class Summary:
         file: what an export made, or empty.
         wanted: the outcome that every row should end in.
         next_command: what to type next, or empty.
+        plan: what the plan says that was made, or None.
     """
 
     run_dir: str
@@ -135,10 +153,12 @@ class Summary:
     next_command: str
     file: str = ""
     wanted: str = "updated"
+    plan: PlanReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as JSON carries it; seconds with a suffix."""
-        content = asdict(self)
+        content = asdict(replace(self, plan=None))
+        content["plan"] = self.plan.as_json() if self.plan else None
         content["duration_s"] = round(content.pop("seconds"), 3)
         content["latency_ms"] = {
             name: None if value is None else round(value * 1000, 1)
@@ -219,6 +239,10 @@ class SummaryBuilder:
                 example=f"{where}, face {first.face_id or '(none)'}",
             )
 
+    def ended_with(self, code: str) -> int:
+        """Return how many rows ended with an error code, in whatever outcome."""
+        return sum(n for (each, _), n in self._errors.items() if each == code)
+
     def speed(self) -> dict[str, Any]:
         """Return the keyword arguments of Summary that tell of time."""
         return {
@@ -229,17 +253,29 @@ class SummaryBuilder:
         }
 
 
-def exit_code_of(tally: Tally, stop: Stop | None, *, duplicates_bad: bool) -> int:
+def exit_code_of(
+    tally: Tally,
+    stop: Stop | None,
+    *,
+    duplicates_bad: bool,
+    reviewed: Iterable[Outcome] = TO_REVIEW,
+    keeping: int = 0,
+) -> int:
     """
     Return the exit code a run deserves.
 
     Args:
+        reviewed: outcomes that somebody has to look into: one of them outweighs all
+            but an early end.
         duplicates_bad: whether duplicates were refused as errors; with
             --on-duplicate first or last they were skipped by rule.
+        keeping: faces that a rollback leaves with a field.
     """
     if stop:
         return stop.exit_code
+    if any(tally.outcomes[outcome] for outcome in reviewed):
+        return REVIEW
     bad = sum(tally.outcomes[outcome] for outcome in _BAD)
     if duplicates_bad:
         bad += tally.outcomes[Outcome.DUPLICATE]
-    return 1 if bad + tally.outcomes[Outcome.UNPROCESSED] else 0
+    return 1 if keeping + bad + tally.outcomes[Outcome.UNPROCESSED] else 0

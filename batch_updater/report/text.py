@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from batch_updater.inert import printable
 from batch_updater.report.durations import format_duration
+from batch_updater.report.planned import report_lines
 from batch_updater.report.summary import ErrorCount, Summary
 
 _MESSAGE = 120
@@ -17,11 +18,10 @@ def render_summary(summary: Summary) -> str:
 
 def _lines(summary: Summary) -> Iterator[str]:
     yield f"face set    {summary.face_set_name}"
-    yield f"run         {summary.run_dir}"
+    if summary.run_dir:
+        yield f"run         {summary.run_dir}"
     yield f"read        {count_rows(summary.read)}"
-    for outcome, count in summary.outcomes.items():
-        if count or outcome in {summary.wanted, "failed"}:
-            yield f"{outcome:<12}{count:,}"
+    yield from _row_lines(summary)
     yield from _speed_lines(summary)
     if summary.errors:
         yield "errors"
@@ -30,6 +30,15 @@ def _lines(summary: Summary) -> Iterator[str]:
     if len(summary.errors) > _ERRORS:
         yield f"  and {len(summary.errors) - _ERRORS} more kinds in summary.json"
     yield from _end_lines(summary)
+
+
+def _row_lines(summary: Summary) -> Iterator[str]:
+    if summary.plan:  # which says more of the same rows
+        yield from report_lines(summary.plan)
+        return
+    for outcome, count in summary.outcomes.items():
+        if count or outcome in {summary.wanted, "failed"}:
+            yield f"{outcome:<12}{count:,}"
 
 
 def _end_lines(summary: Summary) -> Iterator[str]:
@@ -77,6 +86,11 @@ def _error_lines(error: ErrorCount) -> Iterator[str]:
     yield f"          first: {error.example}"
     if error.remedy:
         yield f"          do: {error.remedy}"
+
+
+def count_faces(faces: int) -> str:
+    """Return a number of faces in words."""
+    return f"{faces:,} face" + ("" if faces == 1 else "s")
 
 
 def count_rows(rows: int) -> str:

@@ -20,7 +20,8 @@ def merge_or_replace(stage: Stage) -> Found:
     kept = shown.get("count")
     value = {None: "replace", 7: "merge"}.get(kept, "neither")
     seen = f"count was 7; after an update of note alone it is {object_of(kept)}"
-    means = "" if value == "merge" else "send every field of a face, or lose the others"
+    modes = "say --update-mode read-modify-write or replace, or lose the others"
+    means = "" if value == "merge" else modes
     return by_rule("external_fields", value, seen, means)
 
 

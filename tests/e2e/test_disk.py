@@ -10,6 +10,8 @@ import pytest
 from bench import Bench, Ended, Record, assert_accounted, fault, make_rows, wait_for
 from commands import COMMAND, call, environment, started, usual
 
+from batch_updater.files.before_images import read_images
+
 ROWS = 900
 READY = "batch-updater-test-ready"
 
@@ -96,6 +98,29 @@ def test_a_disk_that_fills_up(bench: Bench) -> None:
         _resume_once_there_is_room(bench, job, filler)
         shutil.copytree(job, bench.folder / "job")
     assert_accounted(bench, {source: make_rows(ROWS)})
+    assert set(bench.applied.values()) == {1}
+
+
+def test_a_disk_that_fills_up_under_images(bench: Bench) -> None:
+    """A face whose before-image finds no room is not changed; resume changes the rest."""
+    source = bench.prepare(ROWS)
+    with small_disk("size=2m") as disk:
+        job = disk.path / "job"
+        words = (*usual(bench), "--rate", "800", "--run-dir", str(job), "--backup")
+        with started(bench, "run", source, *words) as command:
+            wait_for(lambda: bench.updates > 50)
+            filler = fill(disk)
+            ended = command.wait()
+        assert ended.code == 4, ended
+        assert "No space left on device" in ended.err + ended.out
+        assert "Traceback" not in ended.err
+        assert updated(job) == set(bench.applied)
+        images = {image.update.face_id for image in read_images(job / "before.jsonl")}
+        assert set(bench.applied) <= images
+        _resume_once_there_is_room(bench, job, filler)
+        images_now = list(read_images(job / "before.jsonl"))
+        assert len(images_now) == len({image.row_number for image in images_now})
+    assert len(images_now) == ROWS
     assert set(bench.applied.values()) == {1}
 
 

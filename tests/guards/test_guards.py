@@ -49,7 +49,7 @@ A_ROW: Mapping[str, Bound] = {
     ),
 }
 MODULES = Bound(
-    most=985, why="modules that `run` imports before it sends anything: its start"
+    most=1010, why="modules that `run` imports before it sends anything: its start"
 )
 NEVER_IMPORTED = {
     "batch_updater.emulator": "the other side",

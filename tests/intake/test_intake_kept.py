@@ -91,6 +91,7 @@ def test_what_findings_depend_on(tmp_path: Path, intake: Intake) -> None:
         (replace(intake, options=ReadOptions(delimiter=";")), TYPES, policy),
         (replace(intake, mapping=ColumnMapping(face_id="x")), TYPES, policy),
         (replace(intake, strict=True), TYPES, policy),
+        (replace(intake, complete=True), TYPES, policy),
         (replace(intake, limit=5), TYPES, policy),
         (replace(intake, include_values=True), TYPES, policy),
         (intake, other_types, policy),

@@ -101,8 +101,9 @@ def test_views_by_outcome(tmp_path: Path) -> None:
     ]
     assert len(read_csv(tmp_path / "failed.csv")) == 1 + 1
     assert len(read_csv(tmp_path / "invalid.csv")) == 1 + 2
-    assert len(read_csv(tmp_path / "unprocessed.csv")) == 1 + 2
-    for view in ("results", "failed", "invalid", "unprocessed"):
+    assert len(read_csv(tmp_path / "drifted.csv")) == 1 + 1
+    assert len(read_csv(tmp_path / "unprocessed.csv")) == 1 + 1
+    for view in ("results", "failed", "drifted", "invalid", "unprocessed"):
         assert (tmp_path / f"{view}.csv").stat().st_mode & 0o777 == 0o600
     assert not list(tmp_path.glob(".*"))
 

@@ -5,6 +5,7 @@ import errno
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from batch_updater.delivery.feed import Batch, Feed
@@ -36,6 +37,7 @@ def ended(task: Task, outcome: Outcome = Outcome.UPDATED) -> Result:
         face_id=task.update.face_id,
         outcome=outcome,
         attempts=(Attempt(1.7e9, 0.1, 200),),
+        payload_sha256="of what was sent",
     )
 
 
@@ -183,8 +185,8 @@ async def test_only_what_was_sent_is_told(tmp_path: Path) -> None:
     disk = Disk(write=broken_after(0, errno.EIO))
     with Journal(path, new=True, disk=disk) as journal:
         scribe = Scribe(journal, Gate(), told.append)
-        for outcome in (Outcome.EXPORTED, Outcome.MISSING):
-            scribe.write(ended(task(1), outcome))
+        for outcome in (Outcome.EXPORTED, Outcome.SAME, Outcome.DRIFTED):
+            scribe.write(replace(ended(task(1), outcome), payload_sha256=""))
         scribe.write(
             Result(
                 source="a.csv",

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from batch_updater.errors import InputError
 from batch_updater.files.chunk import arrow_chunk
 from batch_updater.frs.protocol import encode_update
-from batch_updater.mapping.checks import Checked, Checker, cells, missing, parse_object
+from batch_updater.mapping.checks import Checked, Checker, cells, missing
 from batch_updater.mapping.columns import ColumnMapping, FieldTypes, bind
+from batch_updater.mapping.objects import parse_object
 from batch_updater.mapping.rules import (
     SOFT_RULES,
     Problem,

@@ -1,7 +1,9 @@
 """Rows chosen as bits mean what an array of one flag a row means."""
 
 import json
+from collections import Counter
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -142,3 +144,29 @@ def test_the_last_word_about_a_row_counts(
         selection.change(rows, np.array([c for _, c in pairs], dtype=np.bool_))
     assert selection == Selection.of(flags)
     assert selection == Selection.unpacked(total, selection.packed())
+
+
+@given(flags=few(), size=st.integers(0, 60), seed=st.integers(0, 9))
+def test_a_sample_is_some_of_the_chosen_rows(
+    flags: Flags, size: int, seed: int
+) -> None:
+    """A sample holds as many rows as asked for, or all; the same chance draws the same."""
+    selection = Selection.of(flags)
+    sample = selection.sample(size, Random(seed))
+
+    assert sample.count() == min(size, selection.count())
+    assert not (sample - selection).any()
+    assert selection.sample(size, Random(seed)) == sample
+
+
+def test_each_row_is_as_likely_in_a_sample() -> None:
+    """Over blocks of rows too, each row is drawn about as often as any other."""
+    total = 3 << 16
+    drawn = Selection.all(total).sample(total // 2, Random(1)).positions()
+    by_block = np.bincount(drawn >> 16)
+
+    assert np.abs(by_block - (1 << 15)).max() < 1000
+    rows = Counter[int]()
+    for seed in range(2000):
+        rows.update(Selection.all(5).sample(2, Random(seed)))
+    assert all(700 < rows[row] < 900 for row in range(5))

@@ -132,6 +132,14 @@ _REPLY = (
         "look this face up: nothing of the answer was taken",
     ),
     ErrorCode(
+        "REPLY.MISMATCH",
+        (200,),
+        SETTLE,
+        "the face that was read back holds other values than its row says",
+        "look at mismatches.csv: another writer may have changed these faces since, or "
+        "FRS kept something else; run writes the values again",
+    ),
+    ErrorCode(
         "REPLY.NOT_FRS",
         (200,),
         ROW,
@@ -166,4 +174,52 @@ OWN = Group(
     prefixes=("HTTP", "TRANSPORT", "REPLY"),
     source="README, Rate and retries",
     entries=(*_TRANSPORT, *_REPLY, *_HTTP),
+)
+
+PLANS = Group(
+    title="this tool's own, for faces that are looked at before they are changed",
+    prefixes=("PLAN",),
+    source="README, Merge or replace",
+    entries=(
+        ErrorCode(
+            "PLAN.DRIFTED",
+            (),
+            ROW,
+            "the face no longer holds what the plan saw, and was left alone",
+            "see in drifted.csv who else changes these faces; plan again to have what "
+            "they hold now taken into account",
+        ),
+        ErrorCode(
+            "PLAN.MISSING",
+            (),
+            ROW,
+            "the face was not there when the plan was made",
+            "remove the id from the source, or check --face-set, and plan again",
+        ),
+        ErrorCode(
+            "PLAN.UNREADABLE",
+            (),
+            ROW,
+            "the face could not be read when the plan was made, so nobody knows what "
+            "would change",
+            "plan again: the reason may have passed",
+        ),
+        ErrorCode(
+            "PLAN.UNKEEPABLE",
+            (),
+            ROW,
+            "the face holds a value that breaks FRS's own rules, so it cannot be sent "
+            "back with the update",
+            "name the field in the input, or send only what changes with --update-mode "
+            "merge",
+        ),
+        ErrorCode(
+            "PLAN.KEPT",
+            (),
+            ROW,
+            "a rollback had to leave fields as they are: the API has no way to take "
+            "them back",
+            "see which fields in results; only adding the face anew gets rid of them",
+        ),
+    ),
 )

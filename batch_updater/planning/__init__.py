@@ -1,0 +1,1 @@
+"""What rows would change: rows against what is known of their faces, to a plan."""

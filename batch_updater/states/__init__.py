@@ -1,0 +1,1 @@
+"""What was last applied: a view of journals. opening > absorbing, places > faces."""

@@ -1,0 +1,92 @@
+"""A session of a run joins a state, before it sends anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from batch_updater.files.state_rows import SessionRow
+from batch_updater.files.state_store import StateStore
+from batch_updater.manifest import RunKey
+from batch_updater.mapping.columns import FIELD_PREFIX
+from batch_updater.models import FieldType
+from batch_updater.states.catching_up import end_sessions
+from batch_updater.states.faces import LINGERING
+from batch_updater.states.places import FORGOTTEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """
+    A session that begins.
+
+    Args:
+        directory: of its run.
+        declared: types of the face set's custom fields.
+        face_set_id: what tells the face set from an earlier one of the same name;
+            empty when FRS did not say.
+        merges: whether fields that are not sent are taken to be left alone.
+        start: how long the run's journal is by now, in bytes.
+    """
+
+    key: RunKey
+    directory: Path
+    declared: Mapping[str, FieldType]
+    face_set_id: str
+    merges: bool
+    start: int = 0
+
+
+def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
+    """
+    Let a state know of a session; on disk when this returns.
+
+    Who calls this holds the run's journal, and has caught up: what is taken in by
+    now is older than all that the session does.
+
+    Returns:
+        The sessions of the run, this one last.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    key = beginning.key
+    with store.transaction():
+        _renew(store, beginning)
+        earlier = [
+            session
+            for session in store.sessions()
+            if RunKey(session.run_id, session.created_at) == key
+        ]
+        until = datetime.now(UTC).timestamp() + LINGERING
+        end_sessions(store, earlier, until)
+        added = store.add_session(
+            SessionRow(
+                number=0,
+                run=earlier[0].run if earlier else 0,
+                run_id=key.run_id,
+                created_at=key.created_at,
+                directory=str(beginning.directory.absolute()),
+                start=beginning.start,
+                absorbed=beginning.start,
+                over=False,
+                merges=beginning.merges,
+            )
+        )
+    return [*earlier, added]
+
+
+def _renew(store: StateStore, beginning: Beginning) -> None:
+    """Forget what the face set, as it is now, cannot hold as it was applied."""
+    store.note(FORGOTTEN, "")
+    before, now = store.noted("face_set_id"), beginning.face_set_id
+    if before and now and before != now:
+        store.forget_faces()
+    store.note("face_set_id", now or before)
+    said = orjson.loads(store.noted("declared") or "{}")
+    declared = {name: str(kind) for name, kind in beginning.declared.items()}
+    changed = [name for name, kind in said.items() if declared.get(name) != kind]
+    store.forget_fields(f"{FIELD_PREFIX}{name}" for name in changed)
+    store.note("declared", orjson.dumps(declared).decode())

@@ -1,0 +1,1 @@
+"""What is read back of a run, and what was found to differ."""
