@@ -110,6 +110,7 @@ class _Night:
         changes = plan[plan["status"] == "change"]
         foreign = self._meddle(list(changes["face_id"]))
         codes |= self._apply(list(changes["face_id"]))
+        self.service.plan_faults([])
         listed = self._list()
         held, after = self.service.held(), self.service.requests()
         names = self.random.sample(sorted(held), min(_SAMPLE, len(held)))
