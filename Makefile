@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format check test e2e contract bench bench-rate bench-memory bench-check bench-resume soak demo emulator clean
+.PHONY: help install lock format check test e2e contract bench bench-rate bench-memory bench-check bench-resume soak rehearsal demo emulator clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-resume: $(READY) ## resume and views of a long journal: ARGS=
 
 soak: $(READY) ## the command for 20 minutes under faults: MINUTES=, RATE=
 	@PYTHONPATH=tests $(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(ARGS)
+
+rehearsal: $(READY) ## five nights of plan, apply, verify under faults and kills: NIGHTS=, FACES=
+	@PYTHONPATH=tests $(BIN)/python -m rehearsal $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(FACES),--faces $(FACES)) $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-run runs bench-results

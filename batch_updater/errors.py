@@ -66,6 +66,10 @@ class StateError(BatchUpdaterError):
     exit_code = 2
 
 
+class StateDamaged(StateError):
+    """The file of a state is no database any more; it can only be forgotten."""
+
+
 class RunStopped(BatchUpdaterError):
     """A run that began and was ended early; its run directory can be resumed."""
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch_updater.applying.refusals import is_undo
 from batch_updater.config.connection import Connection
 from batch_updater.config.settings import Settings, Texts
 from batch_updater.files.inputs import Input
+from batch_updater.files.plan_file import PlanFacts
 from batch_updater.frs.protocol import FaceSet
 from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey
@@ -15,7 +17,7 @@ from batch_updater.models import Purpose
 from batch_updater.record import Opened
 from batch_updater.retries.choice import Retry
 from batch_updater.selection import Selection
-from batch_updater.states.places import StatePlace
+from batch_updater.states.keeping import Keeper
 from batch_updater.verifying.asked import Verified
 from batch_updater.verifying.overwritten import Overwritten
 
@@ -33,6 +35,7 @@ class Job:
         changed: settings that a resume was told otherwise, as [before, now].
         verified: what is read back, of a verification.
         purpose: whether rows are updates, or faces to read.
+        plan: what the plan is about whose rows these are, or None.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Job:
     changed: Mapping[str, Any] = field(default_factory=dict)
     verified: Verified | None = None
     purpose: Purpose = Purpose.UPDATE
+    plan: PlanFacts | None = None
 
     @property
     def lists(self) -> bool:
@@ -58,7 +62,11 @@ class Job:
             return "resume"
         if self.purpose is not Purpose.UPDATE:
             return str(self.purpose)
-        return "retry" if self.retry else "run"
+        if self.retry:
+            return "retry"
+        if self.plan:
+            return "rollback" if is_undo(self.plan) else "apply"
+        return "run"
 
     @property
     def session(self) -> Mapping[str, Any]:
@@ -74,7 +82,7 @@ class Ready:
 
     Args:
         project_id: as the service knows it.
-        state: the state that the run keeps, or None.
+        keeper: what keeps the face set's state, or None when the run keeps none.
         known: rows that the state can answer for, of a plan that begins.
         overwritten: values of its rows that are not there to be read back.
     """
@@ -85,13 +93,14 @@ class Ready:
     face_set: FaceSet
     found: Survey
     project_id: str
-    state: StatePlace | None = None
+    keeper: Keeper | None = None
     known: Selection | None = None
     overwritten: Overwritten | None = None
 
     @property
     def rows(self) -> int:
         """How many rows will be sent."""
-        pending = self.job.pending
-        clean = self.found.clean
+        job, pending, clean = self.job, self.job.pending, self.found.clean
+        if pending is not None and job.verified and job.verified.run:
+            return pending.count()  # a run wrote them, whatever was to be sent of them
         return clean if pending is None else min(clean, pending.count())

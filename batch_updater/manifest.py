@@ -22,6 +22,7 @@ from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.files.source import ReadOptions
 from batch_updater.files.versions import FORMAT
 from batch_updater.intake.rows import Intake
+from batch_updater.mapping.columns import ColumnMapping
 from batch_updater.models import FieldType, Outcome, Purpose, RowLayout, UpdateMode
 from batch_updater.selection import Selection
 
@@ -80,6 +81,12 @@ class Manifest:
     def layout(self) -> RowLayout:
         """All rows as one sequence."""
         return RowLayout(dict(self.rows))
+
+    @property
+    def plan(self) -> Input | None:
+        """The plan that the run applies, or None."""
+        plans = (i for i in self.inputs if i.format is InputFormat.PLAN)
+        return next(plans, None)
 
     @property
     def lists(self) -> bool:
@@ -167,7 +174,7 @@ def _damaged(directory: RunDirectory, said: str) -> RunDirectoryError:
 def _with_kept_inputs(manifest: Manifest, directory: RunDirectory) -> Manifest:
     inputs = tuple(
         replace(source, path=_kept_path(source, directory))
-        if source.name in {STDIN, MENDED}
+        if source.name in {STDIN, MENDED} or source.format is InputFormat.PLAN
         else source
         for source in manifest.inputs
     )
@@ -271,9 +278,9 @@ def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def make_intake(
     settings: Settings, inputs: Sequence[Input], purpose: Purpose = Purpose.UPDATE
 ) -> Intake:
-    """Return the intake that the settings describe."""
+    """Return the intake that the settings describe; a plan's columns are its own."""
     mapping = column_mapping(settings)
-    return Intake(
+    intake = Intake(
         inputs=inputs,
         options=ReadOptions(delimiter=settings.delimiter, encoding=settings.encoding),
         mapping=replace(mapping, ids_only=purpose is Purpose.EXPORT),
@@ -284,6 +291,9 @@ def make_intake(
         include_values=settings.include_values,
         limit=settings.limit,
     )
+    if not intake.planned:
+        return intake
+    return replace(intake, mapping=ColumnMapping(ids_only=True), limit=None)
 
 
 def check_unchanged(inputs: Sequence[Input]) -> None:

@@ -26,13 +26,13 @@ from batch_updater.errors import (
     RunDirectoryError,
     RunStopped,
 )
-from batch_updater.files.inputs import STDIN
+from batch_updater.files.inputs import STDIN, Input
 from batch_updater.files.run_dir import MENDED, RunDirectory
 from batch_updater.intake.kept import kept_in
 from batch_updater.intake.survey import Survey, refuse_broken
 from batch_updater.intake.unchecked import refuse_to_skip
 from batch_updater.jobs import Job, Ready
-from batch_updater.manifest import Manifest, make_intake
+from batch_updater.manifest import Manifest, check_unchanged, make_intake
 from batch_updater.outlet import Outlet, open_outlet
 from batch_updater.record import Opened, opened, write_down
 from batch_updater.report.progress import ProgressMode
@@ -103,7 +103,7 @@ async def execute(
 
 def _put_on_record(ready: Ready, run: Opened) -> tuple[Ready, Manifest]:
     """Write down what the run is about; its input may lie elsewhere from then on."""
-    ready = _keep_spooled(ready, run.directory)
+    ready = _keep_inputs(ready, run.directory)
     manifest = _describe(ready, run)
     write_down(
         run,
@@ -154,7 +154,7 @@ def _refuse_other_rows(job: Job, found: Survey) -> None:
         )
 
 
-def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
+def _keep_inputs(ready: Ready, directory: RunDirectory) -> Ready:
     # A run that goes on has kept it already, and any other keeps its own.
     job = ready.job
     others = job.retry or (job.verified and job.verified.run)
@@ -169,7 +169,16 @@ def _keep_spooled(ready: Ready, directory: RunDirectory) -> Ready:
         else source
         for source in ready.intake.inputs
     )
+    if job.plan and not job.resumed and not others:
+        inputs = tuple(_keep_plan(source, directory) for source in inputs)
     return replace(ready, intake=replace(ready.intake, inputs=inputs))
+
+
+def _keep_plan(source: Input, directory: RunDirectory) -> Input:
+    """Copy a plan: the next night's may take its place while this one is sent."""
+    kept = replace(source, path=directory.keep_copy(source.path, directory.plan))
+    check_unchanged([kept])
+    return kept
 
 
 def _describe(ready: Ready, run: Opened) -> Manifest:
@@ -203,7 +212,7 @@ async def _deliver(ready: Ready, outlet: Outlet, run: Opened) -> Stop | None:
     session = Session(ready=ready, outlet=outlet, run=run, scribe=scribe)
     tally, rows = Tally(ready.job.purpose.wanted), pending.count()
     first = FirstRows(settings.same_failures)
-    to_send, mode = min(ready.found.clean, rows), ProgressMode(settings.progress)
+    to_send, mode = ready.rows, ProgressMode(settings.progress)
     async with (
         work.sending(session) as send,
         aclosing(work.hand_on(read_in_thread(items), session)) as batches,

@@ -2,19 +2,23 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from batch_updater.config.options import BY_NAME, OPTIONS
 from batch_updater.config.settings import Settings, Texts
-from batch_updater.errors import RunStopped
+from batch_updater.errors import InputError, RunStopped
 from batch_updater.files.batch import Batch
 from batch_updater.files.bulk import Lines, read_bulk
+from batch_updater.files.inputs import STDIN, Input
+from batch_updater.files.plan_file import read_plan
 from batch_updater.files.replay import PAGE, Record
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
 from batch_updater.frs.catalogue.entry import TRY_LATER, ErrorCode
 from batch_updater.frs.codes import find_code
 from batch_updater.manifest import Manifest
+from batch_updater.mapping.care import KEPT
 from batch_updater.models import ErrorClass, OnDuplicate, Outcome, Purpose, Result
 from batch_updater.report.planned import PlanReport
 from batch_updater.report.summary import (
@@ -24,6 +28,7 @@ from batch_updater.report.summary import (
     SummaryBuilder,
     exit_code_of,
 )
+from batch_updater.report.text import count_faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,19 @@ def summarise(
     """Return the summary of a run whose journal has been added up; write it too."""
     tally = builder.tally
     refused = settings.on_duplicate is OnDuplicate.ERROR
+    keeping = builder.ended_with(KEPT)
     exit_code = exit_code_of(
         tally,
         stop,
         duplicates_bad=refused,
         reviewed=_REVIEWED.get(manifest.purpose, TO_REVIEW),
+        keeping=keeping,
     )
     if told.plan and not told.plan.changes:
         exit_code = exit_code or settings.exit_code_no_change
-    suggested = told.next_command or _next_command(directory, manifest, builder)
+    suggested = told.next_command or _next_command(
+        directory, manifest, builder, exit_code
+    )
     summary = Summary(
         run_dir=str(directory.path),
         face_set_name=settings.face_set or "",
@@ -77,7 +86,7 @@ def summarise(
         rate=builder.highest_rate(settings.rate),
         exit_code=exit_code,
         stop=stop,
-        note=told.note,
+        note="; ".join(filter(None, (told.note, _kept_note(keeping)))),
         file=told.file,
         wanted=str(manifest.purpose.wanted),
         plan=replace(told.plan, cost=tally.attempts) if told.plan else None,
@@ -86,6 +95,15 @@ def summarise(
     )
     directory.write_json("summary.json", summary.as_json())
     return summary
+
+
+def _kept_note(faces: int) -> str:
+    if not faces:
+        return ""
+    return (
+        f"{count_faces(faces)} with fields that the API cannot take back: "
+        "error_msg in results.csv names them"
+    )
 
 
 def _remedy(code: str, first: Result) -> str:
@@ -137,6 +155,13 @@ _TARGET = tuple(
     if option.group in {"target", "credentials"} and option.name != "face-set"
 )
 
+_OF_A_PLAN = tuple(
+    option.name
+    for option in OPTIONS
+    if option.group in {"input", "mapping", "target", "plan", "state", "credentials"}
+    and option.name != "check-ahead"  # a plan always looks
+)
+
 # Flags that a run over failed.csv needs too. Those about the input's format are not
 # among them: views are CSV in UTF-8, whatever the input was.
 _TOLD_AGAIN = ("face-id", "external-image-id", "field", "face-set", *_TARGET)
@@ -161,8 +186,23 @@ def _flags(settings: Texts, names: Iterable[str]) -> Iterator[str]:
                 yield f"--{name}"
 
 
+def _plan_again(source: Input) -> Iterator[str]:
+    """Yield the words that look at all rows of a plan again; a rollback has none."""
+    with suppress(InputError):  # gone, or not as it was: then there is nothing to say
+        facts = read_plan(source.path)
+        names = [str(each["name"]) for each in facts.inputs]
+        if names and STDIN not in names and "to" in facts.settings:
+            yield "plan"
+            yield from (str(each["path"]) for each in facts.inputs)
+            yield from _flags(facts.settings, _OF_A_PLAN)
+            yield from ("-o", facts.settings["to"][-1])
+
+
 def _next_command(
-    directory: RunDirectory, manifest: Manifest, builder: SummaryBuilder
+    directory: RunDirectory,
+    manifest: Manifest,
+    builder: SummaryBuilder,
+    exit_code: int,
 ) -> str:
     outcomes, path = builder.tally.outcomes, directory.path
     words: list[str] = []
@@ -173,6 +213,8 @@ def _next_command(
         words = []
     elif builder.worth_retrying:
         words = ["retry", str(path)]
+    elif manifest.plan:
+        words = [*_plan_again(manifest.plan)] if exit_code else []
     elif outcomes[Outcome.FAILED]:  # once these rows have been mended
         words = ["run", str(path / "failed.csv"), *_run_again(manifest.settings)]
     elif outcomes[Outcome.INVALID]:

@@ -16,7 +16,9 @@ from batch_updater.cli.stopping import signal_of, stopped_by_signals
 from batch_updater.cli.streams import unfailing_streams
 from batch_updater.errors import BatchUpdaterError, RunStopped
 
-_RECORDED = frozenset({"run", "plan", "resume", "retry", "export", "verify"})
+_RECORDED = frozenset(
+    {"run", "plan", "apply", "rollback", "resume", "retry", "export", "verify"}
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from batch_updater.cli.ending import environment_of, settings_known
-from batch_updater.cli.parser import flags_of
-from batch_updater.config.settings import Resolved, Texts, resolve
+from batch_updater.cli.flags import flags_of
+from batch_updater.config.settings import Layer, Resolved, Texts, resolve
 from batch_updater.errors import UsageError
 from batch_updater.files.inputs import (
     STDIN,
@@ -26,6 +26,7 @@ def resolve_arguments(
     *,
     forced: Texts | None = None,
     defaults: Texts = MappingProxyType({}),
+    inherited: Layer | None = None,
 ) -> Resolved:
     """
     Return the settings of a command line in this environment.
@@ -33,10 +34,11 @@ def resolve_arguments(
     Args:
         forced: settings that the command has to have, whatever anybody says.
         defaults: what it has when nobody says anything, where others have less.
+        inherited: what a plan or a run says of itself; only flags win over it.
     """
     environ = environment_of(arguments)
     flags = {**flags_of(arguments), **(forced or {})}
-    resolved = resolve(flags, environ, defaults=defaults)
+    resolved = resolve(flags, environ, defaults=defaults, inherited=inherited)
     settings_known(resolved)
     return resolved
 

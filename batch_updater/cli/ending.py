@@ -8,8 +8,8 @@ from contextvars import ContextVar
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import log_error, set_log_format
-from batch_updater.cli.parser import flags_of
 from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
 from batch_updater.config.settings import (
     Resolved,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve

@@ -2,21 +2,24 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
-from batch_updater.config.option import Option
+from batch_updater.cli.flags import add_options
 from batch_updater.config.options import OPTIONS
 from batch_updater.config.secrets import MASK, mask_url
-from batch_updater.config.settings import Texts
 from batch_updater.inert import printable
 from batch_updater.version import __version__
 
 _ALL = ("input", "mapping", "target", "pace", "retry", "safety", "output")
 _RESUMED = ("target", "pace", "retry", "safety", "update", "output", "credentials")
 # Which rows a run is about has been settled once it is there.
-_OF_THE_RUN = frozenset({"changed-only"})
+_OF_THE_RUN = frozenset({"changed-only", "max-changes", "yes"})
+# What a run sends is measured against the state, whatever its age.
+_OF_PLANS = frozenset({"state-max-age"})
+_PLANNED = ("target", "pace", "retry", "safety", "update", "apply", "state")
+_NOT_PLANNED = frozenset({"backup", "changed-only"})
 _EPILOG = (
     "Every flag --like-this is also BATCH_UPDATER_LIKE_THIS in the environment and "
     "like-this in batch-updater.toml; flag > environment > file > default. The token "
@@ -25,6 +28,8 @@ _EPILOG = (
 _USAGE = {
     "run": "%(prog)s INPUT... --face-set NAME [flags]",
     "check": "%(prog)s INPUT... [flags]",
+    "apply": "%(prog)s PLAN [flags]",
+    "rollback": "%(prog)s RUN_DIR [-o FILE] [flags]",
     "resume": "%(prog)s RUN_DIR [flags]",
     "retry": "%(prog)s RUN_DIR [--class CLASS] [--code CODE] [--from FILE] [flags]",
     "plan": "%(prog)s INPUT... --face-set NAME -o FILE.parquet [flags]",
@@ -32,22 +37,7 @@ _USAGE = {
     "export": "%(prog)s FACE_SET [--ids FILE...] -o FILE [flags]",
     "results": "%(prog)s RUN_DIR [DIRECTORY...] [--family] [--row N | --face ID] [flags]",
     "explain": "%(prog)s [CODE] [flags]",
-}
-_TITLES = {
-    "input": "input",
-    "mapping": "columns",
-    "export": "the file, and listing",
-    "target": "target",
-    "pace": "pace",
-    "retry": "retry",
-    "safety": "safety",
-    "update": "what is sent",
-    "state": "what was last applied",
-    "plan": "planning",
-    "apply": "applying",
-    "verify": "verifying",
-    "output": "output",
-    "credentials": "credentials",
+    "state": "%(prog)s show|rebuild|forget [RUN_DIR...] [--face ID] [flags]",
 }
 
 
@@ -88,6 +78,8 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_run(commands)
     _add_check(commands)
     _add_plan(commands)
+    _add_apply(commands)
+    _add_rollback(commands)
     _add_resume(commands)
     _add_retry(commands)
     _add_verify(commands)
@@ -95,6 +87,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_explain(commands)
     _add_export(commands)
+    _add_state(commands)
     _add_emulator(commands, flags=chosen == "emulator")
     return parser
 
@@ -102,7 +95,7 @@ def make_parser(chosen: str = "") -> argparse.ArgumentParser:
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "check every row, then update the faces")
     _add_inputs(command)
-    _add_options(command, (*_ALL, "update", "credentials"))
+    add_options(command, (*_ALL, "update", "state", "credentials"), without=_OF_PLANS)
     _add_config(command)
     command.set_defaults(command=_later("run", "run"))
 
@@ -120,8 +113,8 @@ def _add_check(commands: Any) -> None:
     )
     groups = ("input", "mapping", "target", "pace", "retry", "output", "credentials")
     unused = {"run-dir", "progress", "results-format", "include-values", "check-ahead"}
-    _add_options(command, groups, without=unused)
-    _add_options(command, ("update",), without={"backup", *_OF_THE_RUN})
+    add_options(command, groups, without=unused)
+    add_options(command, ("update",), without={"backup", *_OF_THE_RUN})
     _add_config(command)
     command.set_defaults(command=_later("check", "check"))
 
@@ -132,17 +125,40 @@ def _add_plan(commands: Any) -> None:
     )
     _add_inputs(command)
     groups = ("export", "plan", "state", *_ALL, "credentials")
-    _add_options(command, groups, without={"dry-run", "check-ahead"})
+    add_options(command, groups, without={"dry-run", "check-ahead"})
     _add_config(command)
     command.set_defaults(command=_later("plan", "plan"))
+
+
+def _add_apply(commands: Any) -> None:
+    command = _command(
+        commands, "apply", "send what a plan says, where it still holds what was seen"
+    )
+    command.add_argument("plan", metavar="PLAN", help="what plan -o wrote")
+    groups = (*_PLANNED, "output", "credentials")
+    add_options(command, groups, without=_NOT_PLANNED)
+    _add_config(command)
+    command.set_defaults(command=_later("apply", "apply"))
+
+
+def _add_rollback(commands: Any) -> None:
+    command = _command(
+        commands, "rollback", "put back what a run found, where it holds what was sent"
+    )
+    command.add_argument("run_directory", metavar="RUN_DIR")
+    unused = _NOT_PLANNED | {"page", "max-age", "check-drift"}
+    groups = ("export", *_PLANNED, "output", "credentials")
+    add_options(command, groups, without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("rollback", "rollback"))
 
 
 def _add_resume(commands: Any) -> None:
     command = _command(commands, "resume", "go on where a run stopped")
     command.add_argument("run_directory", metavar="RUN_DIR")
-    groups = ("export", "plan", *_RESUMED)
+    groups = ("export", "plan", *_RESUMED, "apply")
     unused = {"face-set", "run-dir", "dry-run", "against", "drift-sample"}
-    _add_options(command, groups, without=unused | {*_OF_THE_RUN})
+    add_options(command, groups, without=unused | {*_OF_THE_RUN})
     command.set_defaults(command=_later("rerun", "resume"))
 
 
@@ -175,8 +191,8 @@ def _add_retry(commands: Any) -> None:
     )
     wanted = {"delimiter", "encoding"}
     others = {option.name for option in OPTIONS if option.name not in wanted}
-    _add_options(command, ("input",), without=others)
-    _add_options(command, _RESUMED, without={"face-set", *_OF_THE_RUN})
+    add_options(command, ("input",), without=others)
+    add_options(command, (*_RESUMED, "apply"), without={"face-set", *_OF_THE_RUN})
     command.set_defaults(command=_later("retry", "retry"))
 
 
@@ -192,7 +208,7 @@ def _add_verify(commands: Any) -> None:
         "inputs as run takes them: all their rows",
     )
     unused = {"check-ahead", "dry-run"}
-    _add_options(command, ("verify", *_ALL, "credentials"), without=unused)
+    add_options(command, ("verify", *_ALL, "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("verify", "verify"))
 
@@ -225,7 +241,7 @@ def _add_results(commands: Any) -> None:
         help="with --family: where its views go (default: family in the first run's "
         "directory)",
     )
-    _add_options(command, ("output",), without={"run-dir", "progress", "notify-url"})
+    add_options(command, ("output",), without={"run-dir", "progress", "notify-url"})
     command.set_defaults(command=_later("results", "results"))
 
 
@@ -233,10 +249,10 @@ def _add_doctor(commands: Any) -> None:
     command = _command(
         commands, "doctor", "whether a run would be let in, and what is in its way"
     )
-    _add_options(command, ("target",))
-    _add_options(command, ("retry",), without={"max-attempts", "max-elapsed", "settle"})
+    add_options(command, ("target",))
+    add_options(command, ("retry",), without={"max-attempts", "max-elapsed", "settle"})
     unused = {"run-dir", "progress", "results-format", "include-values", "notify-url"}
-    _add_options(command, ("output", "credentials"), without=unused)
+    add_options(command, ("output", "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("doctor", "doctor"))
 
@@ -254,7 +270,7 @@ def _add_explain(commands: Any) -> None:
         help="such as FRS.0403 or APIGW.0301; all codes are listed without one",
     )
     unused = {"run-dir", "progress", "results-format", "include-values", "notify-url"}
-    _add_options(command, ("output",), without=unused)
+    add_options(command, ("output",), without=unused)
     command.add_argument(
         "--json",
         action="store_const",
@@ -280,9 +296,30 @@ def _add_export(commands: Any) -> None:
     )
     unused = {"on-duplicate", "external-image-id", "field", "face-set", "dry-run"}
     unused |= {"include-values", "check-ahead"}
-    _add_options(command, ("export", *_ALL, "credentials"), without=unused)
+    add_options(command, ("export", *_ALL, "credentials"), without=unused)
     _add_config(command)
     command.set_defaults(command=_later("export", "export"))
+
+
+def _add_state(commands: Any) -> None:
+    command = _command(
+        commands,
+        "state",
+        "what was last applied: show it, make it again from runs, or forget it",
+    )
+    command.add_argument("action", choices=("show", "rebuild", "forget"))
+    command.add_argument(
+        "directories",
+        nargs="*",
+        metavar="RUN_DIR",
+        help="with rebuild: the runs to make it from",
+    )
+    command.add_argument("--face", metavar="ID", help="with show: one face")
+    add_options(command, ("state", "target"), without=_OF_PLANS)
+    unused = {"run-dir", "progress", "results-format", "notify-url"}
+    add_options(command, ("output",), without=unused)
+    _add_config(command)
+    command.set_defaults(command=_later("state", "state"))
 
 
 def _add_emulator(commands: Any, *, flags: bool) -> None:
@@ -325,67 +362,6 @@ def _add_config(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show every setting and where it comes from, then stop",
     )
-
-
-def _add_options(
-    command: argparse.ArgumentParser,
-    groups: Iterable[str],
-    without: Iterable[str] = (),
-) -> None:
-    left_out = set(without)
-    for name in groups:
-        group = command.add_argument_group(_TITLES[name])
-        for option in OPTIONS:
-            if option.group == name and option.name not in left_out:
-                _add_option(group, option)
-        if name == "output":
-            _add_loudness(group)
-
-
-def _add_loudness(group: Any) -> None:
-    either = group.add_mutually_exclusive_group()
-    either.add_argument(
-        "-q", "--quiet", action="store_true", help="nothing but errors on stderr"
-    )
-    either.add_argument(
-        "-v",
-        "--verbose",
-        action="count",
-        default=0,
-        help="log each attempt that did not succeed and each row that failed; -vv "
-        "logs every attempt",
-    )
-
-
-def _add_option(group: Any, option: Option) -> None:
-    default = (
-        "" if option.default in {None, "false"} else f" (default: {option.default})"
-    )
-    text = (option.help + default).replace("%", "%%")
-    if option.switch:
-        group.add_argument(
-            f"--{option.name}", action=argparse.BooleanOptionalAction, help=text
-        )
-    elif option.choices:
-        group.add_argument(
-            f"--{option.name}", choices=[str(c) for c in option.choices], help=text
-        )
-    else:
-        action = "append" if option.many else "store"
-        flags = [option.short, f"--{option.name}"][not option.short :]
-        group.add_argument(*flags, action=action, metavar=option.metavar, help=text)
-
-
-def flags_of(arguments: argparse.Namespace) -> Texts:
-    """Return the settings that were given as flags, as text."""
-    texts = {}
-    for option in OPTIONS:
-        value = getattr(arguments, option.attribute, None)
-        if isinstance(value, bool):
-            texts[option.name] = ("true" if value else "false",)
-        elif value is not None:
-            texts[option.name] = tuple(value) if option.many else (value,)
-    return texts
 
 
 def _later(room: str, function: str) -> Callable[[argparse.Namespace], int]:

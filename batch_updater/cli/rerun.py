@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from batch_updater.cli.apply import refuse_unfit
 from batch_updater.cli.ending import settings_known
 from batch_updater.cli.export import check_target
-from batch_updater.cli.parser import flags_of
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.plan import check_plan
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_summary
@@ -19,6 +20,7 @@ from batch_updater.config.options import BY_NAME
 from batch_updater.config.settings import Resolved, Texts, never_recorded, resolve
 from batch_updater.ending import conclude
 from batch_updater.files.journal import Journal
+from batch_updater.files.plan_file import PlanFacts, read_plan
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
 from batch_updater.jobs import Job
 from batch_updater.manifest import (
@@ -65,6 +67,7 @@ def resume(arguments: argparse.Namespace) -> int:
             texts=_kept(manifest.settings, resolved.texts),
             changed=_changed(manifest.settings, flags_of(arguments)),
         )
+        refuse_unfit(job)
         return perform(job, quiet=arguments.quiet)
 
 
@@ -142,6 +145,13 @@ def load(
     return directory, manifest, resolved
 
 
+def _applied(manifest: Manifest) -> PlanFacts | None:
+    """Return what the plan is about that a run sends; one that reads it back does not."""
+    if manifest.plan is None or manifest.purpose is not Purpose.UPDATE:
+        return None
+    return read_plan(manifest.plan.path)
+
+
 def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) -> Job:
     """Return the job of sending these rows of a run's own input."""
     return Job(
@@ -151,4 +161,5 @@ def make_job(manifest: Manifest, resolved: Resolved, pending: Selection | None) 
         inputs=manifest.inputs,
         pending=pending,
         purpose=manifest.purpose,
+        plan=_applied(manifest),
     )

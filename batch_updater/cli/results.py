@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.parser import flags_of
 from batch_updater.cli.show import print_json, print_summary
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
@@ -59,13 +59,20 @@ def results(arguments: argparse.Namespace) -> int:
             hint=f"Its faces are in {resolved.settings.to}.",
         )
     _refuse_no_row(arguments.row, manifest.rows.values())
-    found = list(
-        find_results(directory, row_number=arguments.row, face_id=arguments.face)
-    )
-    if manifest.purpose is Purpose.VERIFY and not resolved.settings.include_values:
-        found = [replace(result, payload="") for result in found]
+    # The journal of a run that keeps a state has values that nobody asked to see.
+    values = resolved.settings.include_values or manifest.purpose is Purpose.EXPORT
+    found = [
+        _shown(result, values=values)
+        for result in find_results(
+            directory, row_number=arguments.row, face_id=arguments.face
+        )
+    ]
     _show(found, as_json=as_json)
     return 0 if found else 1
+
+
+def _shown(result: Result, *, values: bool) -> Result:
+    return result if values else replace(result, payload="")
 
 
 def _refuse_no_row(row_number: int | None, counts: Collection[int]) -> None:
@@ -98,7 +105,12 @@ def family_results(arguments: argparse.Namespace) -> int:
             print_summary(summary, as_json=as_json)
             return 0
         _refuse_no_row(arguments.row, root.rows.values())
-        found = tell_story(family, row_number=arguments.row, face_id=arguments.face)
+        found = [
+            replace(c, result=_shown(c.result, values=settings.include_values))
+            for c in tell_story(
+                family, row_number=arguments.row, face_id=arguments.face
+            )
+        ]
     _show_story(found, as_json=as_json)
     return 0 if found else 1
 

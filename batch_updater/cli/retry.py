@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from batch_updater.cli.apply import refuse_unfit
 from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_json
@@ -15,8 +16,9 @@ from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import RunDirectoryError, UsageError
 from batch_updater.families.reunion import still_failed
 from batch_updater.files.lock import locked
+from batch_updater.files.run_dir import RunDirectory
 from batch_updater.jobs import Job
-from batch_updater.manifest import make_intake, pending_rows
+from batch_updater.manifest import Manifest, make_intake, pending_rows
 from batch_updater.models import Purpose
 from batch_updater.report.text import count_rows
 from batch_updater.retries.choice import (
@@ -44,12 +46,7 @@ def retry(arguments: argparse.Namespace) -> int:
     # Later rows of their faces, which have to go along, are found by looking ahead.
     instead = {"same-failures": ("off",), "check-ahead": ("true",)}
     directory, manifest, resolved = load(arguments, instead)
-    if manifest.purpose is not Purpose.UPDATE:
-        raise UsageError(
-            f"{directory.path} is {manifest.purpose.noun}",
-            hint=f"Its failed rows are read again by: batch-updater resume "
-            f"{directory.path}",
-        )
+    _refuse_other_work(directory, manifest, asked)
     with TemporaryDirectory(prefix="batch-updater-") as folder:
         # A run that goes on may fail more.
         with locked(directory.journal, shared=True):
@@ -64,6 +61,7 @@ def retry(arguments: argparse.Namespace) -> int:
             job = _job(original, resolved, asked)
         if not failed.any():
             return _leave(original, asked, resolved.settings.output)
+        refuse_unfit(job)
         if asked.edited:
             edited = read_edited(
                 Path(asked.edited),
@@ -73,6 +71,23 @@ def retry(arguments: argparse.Namespace) -> int:
             )
             job = _mended_job(job, _mend(original, edited, Path(folder), resolved))
         return perform(job, quiet=arguments.quiet)
+
+
+def _refuse_other_work(
+    directory: RunDirectory, manifest: Manifest, asked: Asked
+) -> None:
+    if manifest.purpose is not Purpose.UPDATE:
+        raise UsageError(
+            f"{directory.path} is {manifest.purpose.noun}",
+            hint=f"Its failed rows are read again by: batch-updater resume "
+            f"{directory.path}",
+        )
+    if asked.edited and manifest.plan:
+        raise UsageError(
+            f"--from {asked.edited}: {directory.path} has sent a plan, whose rows are "
+            "sent as they were planned or not at all",
+            hint="Mend the input and plan again, or retry without --from.",
+        )
 
 
 def _mend(

@@ -102,4 +102,4 @@ def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
     else:
         came_to(survey.as_json())
         print(f"dry run     {count_rows(rows)} would be sent; nothing was")
-    return 1 if survey.invalid + survey.duplicates else 0
+    return 1 if survey.bad else 0

@@ -16,6 +16,7 @@ from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
 from batch_updater.inert import json_line, printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
+from batch_updater.models import PlanStatus
 from batch_updater.report.durations import format_duration, format_end
 from batch_updater.report.forecast import rows_over
 from batch_updater.report.progress import progress_log
@@ -24,6 +25,13 @@ from batch_updater.report.text import count_rows, render_summary
 from batch_updater.upkeep import window_of
 from batch_updater.work.careful import requests_a_row
 
+_STATUSES = {
+    PlanStatus.CHANGE: "to change",
+    PlanStatus.SAME: "same",
+    PlanStatus.MISSING: "missing",
+    PlanStatus.INVALID: "invalid",
+    PlanStatus.FAILED: "failed",
+}
 _LONG = 600.0  # seconds, from which on people want to know when it will be over
 
 
@@ -56,11 +64,9 @@ def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
     Args:
         rows: how many rows will be sent.
     """
-    values, rate, each = (
-        settings.include_values,
-        settings.rate,
-        requests_a_row(settings),
-    )
+    values, rate = settings.include_values, settings.rate
+    reads = bool(survey.statuses) and settings.check_drift
+    each = 2 if reads else requests_a_row(settings)
     for line in survey_lines(survey, rate, rows, values=values, each=each):
         note(line)
     if end := window_of(settings).opened()():
@@ -107,6 +113,9 @@ def survey_lines(
 
 
 def _checked_lines(survey: Survey, *, values: bool) -> Iterator[str]:
+    if survey.statuses:
+        yield from _plan_lines(survey)
+        return
     yield (
         f"checked     {count_rows(survey.total)}: {survey.clean:,} clean, "
         f"{survey.invalid:,} invalid, {survey.duplicates:,} duplicate"
@@ -123,6 +132,15 @@ def _checked_lines(survey: Survey, *, values: bool) -> Iterator[str]:
             f"{_where(source, row_number)}: {_what([problem], values=values)}; "
             "--strict refuses them"
         )
+
+
+def _plan_lines(survey: Survey) -> Iterator[str]:
+    counts = ", ".join(
+        f"{survey.statuses[status]:,} {word}" for status, word in _STATUSES.items()
+    )
+    yield f"plan        {count_rows(survey.total)}: {counts}"
+    fields = (f"{field} {count:,}" for field, count in survey.changes.most_common())
+    yield printable(f"changes     {', '.join(fields) or 'none'}")
 
 
 def describe_duration(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
-from batch_updater.cli.parser import flags_of
+from batch_updater.cli.flags import flags_of
 from batch_updater.cli.rerun import load
 from batch_updater.cli.run import perform
 from batch_updater.cli.show import note, print_config, print_json

@@ -59,7 +59,7 @@ def connect_to_face_set(resolved: Resolved) -> Connection:
 def make_connection(resolved: Resolved) -> Connection:
     """Return the connection; UsageError names the setting that is missing."""
     settings, environ = resolved.settings, resolved.environ
-    endpoint = _endpoint(settings, environ)
+    endpoint = endpoint_of(settings, environ)
     secrets = read_secrets(environ)
     found = find_profile(environ) if _needs_profile(settings, secrets) else None
     profile = found[1] if found else None
@@ -101,7 +101,7 @@ def whereabouts(resolved: Resolved) -> tuple[str, str]:
         UsageError: the project could only be looked up.
     """
     settings, environ = resolved.settings, resolved.environ
-    endpoint = _endpoint(settings, environ)
+    endpoint = endpoint_of(settings, environ)
     found = None if settings.project_id else find_profile(environ)
     project_id = _project_id(settings, found[1] if found else None)
     if not project_id:
@@ -131,7 +131,8 @@ def _needs_profile(settings: Settings, secrets: Secrets) -> bool:
     return settings.auth == "auto" and not (named or secrets.iam_password)
 
 
-def _endpoint(settings: Settings, environ: Mapping[str, str]) -> str:
+def endpoint_of(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the service's URL; UsageError when neither it nor a region is given."""
     said = settings.endpoint
     if not said and settings.region:
         said = endpoint_of_region(settings.region, environ)

@@ -28,7 +28,7 @@ from batch_updater.config.parsing import (
     parse_switch,
 )
 from batch_updater.config.reconciling_options import RECONCILING
-from batch_updater.files.formats import InputFormat
+from batch_updater.files.formats import ROW_FORMATS
 from batch_updater.frs.protocol import LIST_WINDOW
 from batch_updater.frs.proxies import check_asked
 from batch_updater.models import OnDuplicate, OnInvalid
@@ -40,7 +40,7 @@ OPTIONS: tuple[Option, ...] = (
         help="what the inputs are; auto goes by the file's name",
         default="auto",
         parse=parse_format,
-        choices=("auto", *InputFormat),
+        choices=("auto", *ROW_FORMATS),
     ),
     Option(
         name="delimiter",
@@ -256,7 +256,7 @@ OPTIONS: tuple[Option, ...] = (
         name="settle",
         group="retry",
         help="time to wait for faces that do not exist, because they were just added; "
-        "verify waits 3s, for values too that were just written",
+        "verify waits 3s, for values too that were just written, and rollback 10s",
         parse=partial(parse_duration, zero=True),
         default="0s",
         metavar="TIME",

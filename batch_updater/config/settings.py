@@ -146,6 +146,7 @@ def resolve(
     *,
     recorded: Texts | None = None,
     defaults: Texts = MappingProxyType({}),
+    inherited: Layer | None = None,
 ) -> Resolved:
     """
     Fold all layers; the later one wins, and its region over an earlier endpoint.
@@ -156,6 +157,7 @@ def resolve(
         recorded: what an earlier run was given; it takes the place of file and
             environment, so that the same run goes on as it began.
         defaults: a command's own, instead of those of the table.
+        inherited: what a plan or a run says of itself; only flags win over it.
 
     Raises:
         UsageError: a value that does not parse, named with its origin.
@@ -166,7 +168,7 @@ def resolve(
         path, profile = environ.get(CONFIG_VARIABLE), environ.get(PROFILE_VARIABLE)
         ours = Layer("default", defaults)
         layers = [ours, *read_file(path, profile), read_environment(environ)]
-    layers.append(Layer("flag", flags))
+    layers += [layer for layer in (inherited, Layer("flag", flags)) if layer]
     texts: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = {}
     for layer in layers:

@@ -9,12 +9,20 @@ Compression = Literal["gz", "zst"]
 
 
 class InputFormat(StrEnum):
-    """How rows are written in a file (--format)."""
+    """How rows are written in a file; a plan is never said (--format), but applied."""
 
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
     PARQUET = "parquet"
+    PLAN = "plan"
+
+
+ROW_FORMATS = tuple(f for f in InputFormat if f is not InputFormat.PLAN)
+"""What --format takes."""
+
+PLAN_COLUMNS = ("source", "row_number", "face_id", "status")
+"""The columns of a plan that stand for its rows in views; the others hold values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from batch_updater.files.compression import PlainBytes, cannot_read
 from batch_updater.files.formats import (
     HEAD_BYTES,
     KNOWN_EXTENSIONS,
+    ROW_FORMATS,
     Compression,
     InputFormat,
     Kind,
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 STDIN = "-"
-_SAY_FORMAT = f"Say --format {'|'.join(InputFormat)}."
+_SAY_FORMAT = f"Say --format {'|'.join(ROW_FORMATS)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,7 @@ def _kind(path: Path, name: str, said: InputFormat | None, head: bytes) -> Kind:
 
 
 def _refuse_misnamed(name: str, kind: Kind, head: bytes) -> None:
-    if kind.format is InputFormat.PARQUET:
+    if kind.format in {InputFormat.PARQUET, InputFormat.PLAN}:
         if kind.compression:
             raise InputError(
                 f"{name}: Parquet cannot be read from within {kind.compression}",

@@ -1,6 +1,6 @@
 """Parquet: row groups in small batches, with the types the file declares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,19 @@ _AGAIN = "Copy or write the file again."
 _BUFFER_BYTES = 1 << 16  # for each column
 
 
-def read(source: Input, options: ReadOptions) -> Iterator[Chunk]:
-    """The rows in the file's own types, dictionaries and views spelled out."""
+def read(
+    source: Input, options: ReadOptions, columns: Sequence[str] | None = None
+) -> Iterator[Chunk]:
+    """
+    The rows in the file's own types, dictionaries and views spelled out.
+
+    Args:
+        columns: only these, in the order of the file; None means all.
+    """
     row = 1
     with _open(source) as file:
-        names = tuple(file.schema_arrow.names)
-        for batch in _batches(file, source, options):
+        names = tuple(columns or file.schema_arrow.names)
+        for batch in _batches(file, source, options, columns):
             yield arrow_chunk(source.name, row, names, _plain(batch))
             row += batch.num_rows
 
@@ -103,12 +110,17 @@ def _open(source: Input) -> Iterator[Any]:
         yield file
 
 
-def _batches(file: Any, source: Input, options: ReadOptions) -> Iterator[Any]:
+def _batches(
+    file: Any, source: Input, options: ReadOptions, columns: Sequence[str] | None
+) -> Iterator[Any]:
     row = 1
     try:
         for groups in _row_groups(file.metadata, options.chunk_rows):
             for batch in file.iter_batches(
-                options.chunk_rows, row_groups=groups, use_threads=False
+                options.chunk_rows,
+                row_groups=groups,
+                columns=columns,
+                use_threads=False,
             ):
                 batch.validate(full=True)  # or bad text is found by whoever reads it
                 yield batch

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -57,9 +57,10 @@ The columns of a plan.
 JSON; old is null when the face has no such field, or when `seen_in` is null and so
 nobody knows. `update` is what the row wants as JSON, without the face id; only a row
 to change has one. `before` is the whole face as FRS wrote it, where it was read.
-`seen_in` says where what the face holds was seen: listing, face or state. `error_code`
-is the broken rule of an invalid row, and the service's code of a face that is missing
-or could not be read. `kept` names the fields that a rollback cannot take back.
+`seen_in` says where what the face holds was seen: listing, face, state, or run, in what
+the run wrote that a rollback takes back. `error_code` is the broken rule of an invalid
+row, and the service's code of a face that is missing or could not be read. `kept` names
+the fields that a rollback cannot take back.
 """
 
 
@@ -125,6 +126,10 @@ class PlanWriter:
         self._writer.add_key_value_metadata({_KEY: _as_json(told).encode()})
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write nothing more, not even when the garbage is collected."""
+        self._writer.is_open = False
+
     def _write_group(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.Table.from_batches(self._waiting))
@@ -167,8 +172,12 @@ def open_plan(path: Path, facts: PlanFacts) -> Iterator[PlanWriter]:
     with taken_back([temporary]):
         with replace_private(temporary) as file:
             writer = PlanWriter(file, facts)
-            yield writer
-            writer.close()
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
         sync_file(temporary)
         temporary.replace(path)
         sync_directory(path.parent)
@@ -256,7 +265,9 @@ def _changed(path: Path) -> InputError:
     )
 
 
-def read_rows(path: Path, rows: int = 8192) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a plan in batches of no more than so many."""
+def read_rows(
+    path: Path, rows: int = 8192, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a plan, or some columns, in batches of no more than so many."""
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16) as file:
-        yield from file.iter_batches(rows, use_threads=False)
+        yield from file.iter_batches(rows, columns=columns, use_threads=False)

@@ -37,9 +37,14 @@ def move_private(path: Path, into: Path) -> None:
     with suppress(OSError):
         path.rename(into)
         return
-    with path.open("rb") as source, os.fdopen(create_private(into), "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    copy_private(path, into)
     path.unlink()
+
+
+def copy_private(path: Path, into: Path) -> None:
+    """Copy a file to a new one, in place of what was left there."""
+    with path.open("rb") as source, replace_private(into) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
 
 
 def make_private_folder(path: Path) -> None:

@@ -15,6 +15,7 @@ import orjson
 from batch_updater.errors import RunDirectoryError
 from batch_updater.files.disk import RESERVE, discard, sync_directory, sync_file
 from batch_updater.files.private import (
+    copy_private,
     make_private_folder,
     move_private,
     replace_private,
@@ -73,6 +74,11 @@ class RunDirectory:
         return self.path / MENDED
 
     @property
+    def plan(self) -> Path:
+        """The plan that is applied, as it was when the run began."""
+        return self.path / "plan.parquet"
+
+    @property
     def survey(self) -> Path:
         """What the rows' check found, so that a resume need not check again."""
         return self.path / "survey"
@@ -89,6 +95,7 @@ class RunDirectory:
             self.journal,
             self.spool,
             self.mended,
+            self.plan,
             self.survey,
             self.path / RESERVE,
             temporary_name(self.manifest),
@@ -108,6 +115,12 @@ class RunDirectory:
             place.unlink(missing_ok=True)  # of a run that never began
             move_private(path, place)
             sync_file(place)
+        return place.absolute()
+
+    def keep_copy(self, path: Path, place: Path) -> Path:
+        """Copy an input into its place in this directory; return where it is."""
+        copy_private(path, place)
+        sync_file(place)
         return place.absolute()
 
     def refuse_begun(self) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from batch_updater.files import json_lines, parquet, text_csv
 from batch_updater.files.chunk import Chunk, Header, ReadOptions
 from batch_updater.files.csv_faults import delimiter_hint
+from batch_updater.files.formats import PLAN_COLUMNS
 from batch_updater.files.inputs import Input, InputFormat
 from batch_updater.files.parquet import count_rows
 
@@ -56,6 +57,8 @@ def _chunks(source: Input, options: ReadOptions, *, verify: bool) -> Iterator[Ch
             return json_lines.read(source, options)
         case InputFormat.PARQUET:
             return parquet.read(source, options)
+        case InputFormat.PLAN:
+            return parquet.read(source, options, PLAN_COLUMNS)
 
 
 def read_header(source: Input, options: ReadOptions) -> Header:
@@ -67,6 +70,8 @@ def read_header(source: Input, options: ReadOptions) -> Header:
             return _untyped(json_lines.read_names(source, options))
         case InputFormat.PARQUET:
             return parquet.read_header(source)
+        case InputFormat.PLAN:
+            return _untyped(PLAN_COLUMNS)
 
 
 def _untyped(names: tuple[str, ...]) -> Header:

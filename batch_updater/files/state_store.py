@@ -10,8 +10,8 @@ shared by all faces with the same fields.
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
+from dataclasses import fields, replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from batch_updater.errors import StateError
 from batch_updater.files.disk import sync_directory
 from batch_updater.files.private import create_private, make_private_folder
 from batch_updater.files.state_rows import Counts, DoubtRow, FaceRow, Owner, SessionRow
-from batch_updater.files.state_trouble import naming_trouble
+from batch_updater.files.state_trouble import naming_trouble, not_ours
 
 VERSION = 1
 _OURS = 0x46525331  # what SQLite keeps at byte 68 of the file: whose it is
@@ -115,10 +115,7 @@ class StateStore:
                     self._begin_file()
         version, maker = self._pragma("user_version"), self._pragma("application_id")
         if maker != _OURS:
-            raise StateError(
-                f"{self.path} is no state of batch-updater",
-                hint="Move it away, or keep the state elsewhere with --state DIR.",
-            )
+            raise not_ours(self.path)
         if version > VERSION:
             raise StateError(
                 f"{self.path} is a state of version {version}, and this version of "
@@ -357,6 +354,32 @@ class StateStore:
         ).fetchone()
         live = dict(self._db.execute("SELECT number, name FROM fields WHERE live"))
         return tuple(live.get(number) for number in orjson.loads(numbers))
+
+
+def read_owner(path: Path) -> Owner:
+    """
+    Return whose state a file is.
+
+    Raises:
+        StateError: it is no state, newer, or damaged.
+    """
+    with naming_trouble(path):
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != _OURS:
+                raise not_ours(path)
+            said = dict(db.execute("SELECT name, value FROM meta").fetchall())
+    try:
+        return Owner(**{field.name: said[field.name] for field in fields(Owner)})
+    except KeyError:
+        raise not_ours(path) from None
+
+
+def discard_state(path: Path) -> None:
+    """Delete a file that is no state any more, and what SQLite left beside it."""
+    with naming_trouble(path):
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def _listed(face_ids: Sequence[str]) -> tuple[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from batch_updater.errors import StateError
+from batch_updater.errors import StateDamaged, StateError
 
 
 @contextmanager
@@ -25,6 +25,8 @@ def naming_trouble(path: Path) -> Iterator[None]:
 def _trouble(path: Path, error: sqlite3.Error) -> StateError:
     # Extended codes carry the plain one in their lowest byte.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _DAMAGED:
+        return StateDamaged(f"the state {path} is damaged, or no state", hint=_AGAIN)
     if code in _REMEDIES:
         said, hint = _REMEDIES[code]
         return StateError(f"the state {path} {said}", hint=hint)
@@ -34,14 +36,12 @@ def _trouble(path: Path, error: sqlite3.Error) -> StateError:
     )
 
 
-_MAKE_AGAIN = (
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_AGAIN = (
     "Forget it: batch-updater state forget. What journals of runs tell can be taken "
     "in again: batch-updater state rebuild RUN_DIR..."
 )
-_DAMAGED = ("is damaged, or no state", _MAKE_AGAIN)
 _REMEDIES = {
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_BUSY: (
         "is in use by another process",
         "Try again once that one has taken in its journal.",
@@ -52,3 +52,11 @@ _REMEDIES = {
         "Keep it where this user can write, with --state DIR.",
     ),
 }
+
+
+def not_ours(path: Path) -> StateError:
+    """Return the error that says that a database is none of ours."""
+    return StateError(
+        f"{path} is no state of batch-updater",
+        hint="Move it away, or keep the state elsewhere with --state DIR.",
+    )

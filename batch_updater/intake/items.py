@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from batch_updater.errors import InputError
+from batch_updater.intake.planned import planned_items
 from batch_updater.intake.repeats import Refused
 from batch_updater.intake.rows import Intake, Rows
 from batch_updater.intake.survey import Survey, duplicate_problem
@@ -48,7 +49,9 @@ def make_items(
     Raises:
         InputError: an input is no longer what the survey saw.
     """
-
+    if intake.planned:
+        yield from planned_items(intake, pending)
+        return
     layout = found.layout
 
     def is_pending(rows: Rows) -> bool:

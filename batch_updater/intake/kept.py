@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 
 from batch_updater.files.run_dir import replace_file
+from batch_updater.intake.planned import survey_plan
 from batch_updater.intake.repeats import Refused
 from batch_updater.intake.rows import Intake
 from batch_updater.intake.survey import Survey, survey
@@ -100,6 +101,9 @@ def _told(found: Survey, values: bool) -> dict[str, Any]:
         "rules": dict(found.rules),
         "warnings": dict(found.warnings),
         "invalid": found.invalid,
+        "repeats": found.repeats,
+        "statuses": dict(found.statuses),
+        "changes": dict(found.changes),
         "examples": [
             (source, row, [told(problem) for problem in problems])
             for source, row, problems in found.examples
@@ -132,6 +136,9 @@ def _found(head: Mapping[str, Any], data: bytes) -> Survey:
             for source, row, said in head["examples"]
         ],
         invalid=head["invalid"],
+        repeats=head["repeats"],
+        statuses=Counter(head["statuses"]),
+        changes=Counter(head["changes"]),
         refused=refused,
         repeated=Selection.unpacked(total, bits),
     )
@@ -153,7 +160,10 @@ def look(
     """
     if kept and (found := kept.load()):
         return found
-    found = survey(intake, types, policy, stopped)
+    if intake.planned:
+        found = survey_plan(intake, stopped)
+    else:
+        found = survey(intake, types, policy, stopped)
     if kept and not stopped():
         kept.save(found)
     return found

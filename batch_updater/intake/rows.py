@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batch_updater.errors import InputError
-from batch_updater.files.inputs import Input
+from batch_updater.files.inputs import Input, InputFormat
 from batch_updater.files.source import (
     Chunk,
     ReadOptions,
@@ -43,6 +43,11 @@ class Intake:
     complete: bool = False
     include_values: bool = False
     limit: int | None = None
+
+    @property
+    def planned(self) -> bool:
+        """Whether the rows are those of a plan."""
+        return any(source.format is InputFormat.PLAN for source in self.inputs)
 
     def settle_types(self, declared: dict[str, FieldType] | None) -> FieldTypes:
         """

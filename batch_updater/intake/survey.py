@@ -15,7 +15,7 @@ from batch_updater.mapping.checks import Checked, Checker, cells
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.mapping.rules import Problem
 from batch_updater.mapping.tasks import DUPLICATE_RULE
-from batch_updater.models import OnDuplicate, OnInvalid, RowLayout
+from batch_updater.models import OnDuplicate, OnInvalid, PlanStatus, RowLayout
 from batch_updater.selection import Selection
 
 
@@ -33,6 +33,9 @@ class Survey:
         refused: rows not sent because of another row of the same face.
         repeated: rows whose face id may stand more than once.
         ahead: whether the rows were looked at; if not, they are only counted.
+        repeats: of a plan, rows refused because of another row of the same face.
+        statuses: of a plan, how many rows have each status.
+        changes: of a plan, in how many rows each field changes.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -45,6 +48,9 @@ class Survey:
     refused: Refused = field(default_factory=lambda: Refused(0))
     repeated: Selection = field(default_factory=lambda: Selection.none(0))
     ahead: bool = True
+    repeats: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
 
     _EXAMPLES = 10
 
@@ -61,12 +67,20 @@ class Survey:
     @property
     def duplicates(self) -> int:
         """Rows refused because of another row of the same face."""
-        return len(self.refused)
+        return len(self.refused) + self.repeats
 
     @property
     def clean(self) -> int:
-        """Rows that may be sent."""
+        """Rows that may be sent; of a plan, those that change something."""
+        if self.statuses:
+            return self.statuses[PlanStatus.CHANGE]
         return self.total - self.invalid - self.duplicates
+
+    @property
+    def bad(self) -> int:
+        """Rows that cannot end as they should, whatever the service says."""
+        gone = self.statuses[PlanStatus.MISSING] + self.statuses[PlanStatus.FAILED]
+        return self.invalid + self.duplicates + gone
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as JSON carries them."""
@@ -77,7 +91,13 @@ class Survey:
             "duplicate": self.duplicates,
             "rules": dict(self.rules),
             "warnings": dict(self.warnings),
+            **self._planned(),
         }
+
+    def _planned(self) -> dict[str, Any]:
+        if not self.statuses:
+            return {}
+        return {"statuses": dict(self.statuses), "changes": dict(self.changes)}
 
     def take(self, rows: Rows, checked: Checked) -> None:
         """Count one chunk."""

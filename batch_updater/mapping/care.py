@@ -16,7 +16,6 @@ from batch_updater.mapping.comparison import (
     ABSENT,
     changed_since,
     differences,
-    fields_of,
     held_in,
 )
 from batch_updater.mapping.completeness import completeness_problem
@@ -100,8 +99,6 @@ class Care:
 
     def refuse(self, task: Task) -> Ended | None:
         """Return how a task ends for which not even its face need be read."""
-        if task.planned and task.planned.kept and not fields_of(task.update):
-            return Ended(Outcome.FAILED, KEPT, say_kept(task.planned.kept))
         if self.mode is not UpdateMode.REPLACE:
             return None
         broken = completeness_problem(task.update, self.types)

@@ -36,16 +36,20 @@ class Tally:
 
     Args:
         wanted: the outcome that rows should end in.
+        unasked: rows that had their outcome without a request.
     """
 
     wanted: Outcome = Outcome.UPDATED
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     attempts: int = 0
     throttled: int = 0
+    unasked: int = 0
 
     def add(self, result: Result) -> None:
         """Count one result."""
         self.outcomes[result.outcome] += 1
+        done = result.outcome is not Outcome.UNPROCESSED
+        self.unasked += done and not result.attempts
         self.add_attempts(result)
 
     def add_page(self, result: Result, faces: int) -> None:
@@ -72,8 +76,7 @@ class Tally:
     @property
     def sent(self) -> int:
         """Rows whose outcome took a request, and so its time."""
-        refused = self.outcomes[Outcome.INVALID] + self.outcomes[Outcome.DUPLICATE]
-        return self.finished - refused
+        return self.finished - self.unasked
 
     @property
     def amiss(self) -> str:
@@ -236,6 +239,10 @@ class SummaryBuilder:
                 example=f"{where}, face {first.face_id or '(none)'}",
             )
 
+    def ended_with(self, code: str) -> int:
+        """Return how many rows ended with an error code, in whatever outcome."""
+        return sum(n for (each, _), n in self._errors.items() if each == code)
+
     def speed(self) -> dict[str, Any]:
         """Return the keyword arguments of Summary that tell of time."""
         return {
@@ -252,6 +259,7 @@ def exit_code_of(
     *,
     duplicates_bad: bool,
     reviewed: Iterable[Outcome] = TO_REVIEW,
+    keeping: int = 0,
 ) -> int:
     """
     Return the exit code a run deserves.
@@ -261,6 +269,7 @@ def exit_code_of(
             but an early end.
         duplicates_bad: whether duplicates were refused as errors; with
             --on-duplicate first or last they were skipped by rule.
+        keeping: faces that a rollback leaves with a field.
     """
     if stop:
         return stop.exit_code
@@ -269,4 +278,4 @@ def exit_code_of(
     bad = sum(tally.outcomes[outcome] for outcome in _BAD)
     if duplicates_bad:
         bad += tally.outcomes[Outcome.DUPLICATE]
-    return 1 if bad + tally.outcomes[Outcome.UNPROCESSED] else 0
+    return 1 if keeping + bad + tally.outcomes[Outcome.UNPROCESSED] else 0

@@ -88,6 +88,11 @@ def _error_lines(error: ErrorCount) -> Iterator[str]:
         yield f"          do: {error.remedy}"
 
 
+def count_faces(faces: int) -> str:
+    """Return a number of faces in words."""
+    return f"{faces:,} face" + ("" if faces == 1 else "s")
+
+
 def count_rows(rows: int) -> str:
     """Return a number of rows in words: `1 row`, `3,000 rows`."""
     return f"{rows:,} row" + ("" if rows == 1 else "s")

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from batch_updater.delivery.feed import Item
@@ -27,12 +28,11 @@ class Keeper:
 
     Args:
         place: where the state is.
-        directory: of the run, whose journal this process holds.
     """
 
-    def __init__(self, place: StatePlace, directory: RunDirectory) -> None:
-        self._place = place
-        self._directory = directory
+    def __init__(self, place: StatePlace) -> None:
+        self.place = place
+        self._journal = Path()
         self._sessions: Sequence[SessionRow] = ()
         self._untaken: Iterator[Item] = iter(())
 
@@ -40,12 +40,15 @@ class Keeper:
         """
         Let the state know of the session; on disk when this returns.
 
+        This process holds the run's journal.
+
         Raises:
             StateError: it cannot be: then nothing may be sent.
         """
+        self._journal = RunDirectory(beginning.directory).journal
         with self._opened() as store:
             catch_up(store)
-            start = self._directory.journal.stat().st_size
+            start = self._journal.stat().st_size
             self._sessions = register(store, replace(beginning, start=start))
 
     def hand_out(self, piece: Sequence[Item]) -> Iterator[Item]:
@@ -71,13 +74,13 @@ class Keeper:
         ]
         until = datetime.now(UTC).timestamp() + LINGERING
         with self._opened() as store:
-            absorb(store, self._sessions, self._directory.journal)
+            absorb(store, self._sessions, self._journal)
             with store.transaction():
                 store.drop_unsent(never_sent)
                 end_sessions(store, self._sessions, until)
 
     def _opened(self) -> closing[StateStore]:
-        return closing(StateStore(self._place.path, self._place.owner))
+        return closing(StateStore(self.place.path, self.place.owner))
 
 
 def pieces(batch: Iterable[Item], most: int = _TASKS) -> Iterator[list[Item]]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
+from batch_updater.files.state_rows import Counts
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType
-from batch_updater.states.catching_up import catch_up
+from batch_updater.states.catching_up import catch_up, runs_of
 from batch_updater.states.places import FORGOTTEN, StatePlace, place_of, state_directory
 
 __all__ = ["Known", "State", "StateFacts", "open_state", "state_directory"]
@@ -47,6 +48,14 @@ class Known:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """How many runs have kept a state; those that are open may still change faces."""
+
+    all: int
+    open: int
+
+
 class State:
     """
     What was last applied, per face.
@@ -75,6 +84,22 @@ class State:
     def is_kept(self) -> bool:
         """Whether runs keep it: it has not been forgotten since the last that did."""
         return not self._store.noted(FORGOTTEN)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether all that runs did is known, as of the last catching up."""
+        return self._sure
+
+    @property
+    def counts(self) -> Counts:
+        """How many faces are known, since when, and how many are in doubt."""
+        return self._store.counts()
+
+    @property
+    def runs(self) -> Runs:
+        """How many runs have kept it."""
+        runs = runs_of(self._store)
+        return Runs(len(runs), sum(not run[-1].over for run in runs))
 
     def catch_up(self) -> list[str]:
         """

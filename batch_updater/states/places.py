@@ -56,10 +56,14 @@ class StatePlace:
         owner = self.owner
         url = urlsplit(owner.endpoint)
         whole = "\0".join((owner.endpoint, owner.project_id, owner.face_set_name))
-        words = f"{url.hostname or ''}-{owner.face_set_name}".lower()
-        readable = re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:80]
+        readable = in_words(f"{url.hostname or ''}-{owner.face_set_name}")[:80]
         digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
         return self.directory / f"{readable}-{digest}.sqlite"
+
+
+def in_words(name: str) -> str:
+    """Return a name as far as it can stand in the name of a file."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
 def place_of(

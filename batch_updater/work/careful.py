@@ -12,13 +12,10 @@ from batch_updater.models import RowLayout, Task, UpdateMode
 from batch_updater.selection import Selection
 from batch_updater.work.work import Session
 
-_PLAN = "plan"
-
 
 def needs_care(job: Job) -> bool:
     """Return whether rows are more than sent as they are."""
-    planned = any(source.format == _PLAN for source in job.inputs)
-    return planned or requests_a_row(job.settings) > 1
+    return job.plan is not None or requests_a_row(job.settings) > 1
 
 
 def requests_a_row(settings: Settings) -> int:

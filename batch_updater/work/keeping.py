@@ -3,8 +3,8 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from batch_updater.delivery.feed import Batch, Item
@@ -25,13 +25,10 @@ from batch_updater.states.places import StatePlace, place_of, state_directory
 from batch_updater.states.registering import Beginning
 from batch_updater.work.work import Batches, Session
 
-_PLAN = "plan"
-
 
 def makes_state(job: Job) -> bool:
     """Return whether a run keeps a state even where there is none yet."""
-    planned = any(source.format == _PLAN for source in job.inputs)
-    return planned or job.settings.changed_only
+    return job.plan is not None or job.settings.changed_only
 
 
 def with_state(ready: Ready, notices: Notices) -> Ready:
@@ -57,8 +54,11 @@ def with_state(ready: Ready, notices: Notices) -> Ready:
             return ready
         for remark in state.catch_up():
             notices.tell(remark)
-    texts = {**job.texts, "state": (str(place.directory),)}
-    return replace(ready, job=replace(job, texts=texts), state=place)
+    # Who goes on with the run, or makes the state again, finds the same one.
+    project_id = place.owner.project_id
+    found = {"state": (str(place.directory),), "project-id": (project_id,)}
+    texts = {**job.texts, **found}
+    return replace(ready, job=replace(job, texts=texts), keeper=Keeper(place))
 
 
 def _place(ready: Ready) -> StatePlace | None:
@@ -75,11 +75,21 @@ def _place(ready: Ready) -> StatePlace | None:
     return place if makes or place.path.exists() else None
 
 
-def recording_values(session: Session) -> Session:
-    """Return a session whose results carry what was sent, if it keeps a state."""
-    if session.ready.state is None:
-        return session
-    return replace(session, outlet=replace(session.outlet, keeps_values=True))
+@asynccontextmanager
+async def taken_in(session: Session) -> AsyncIterator[Session]:
+    """
+    Take in what a session has done, once everything in the block has landed.
+
+    In a session that keeps a state, results carry what was sent.
+    """
+    keeper = session.ready.keeper
+    if keeper is None:
+        yield session
+        return
+    try:
+        yield replace(session, outlet=replace(session.outlet, keeps_values=True))
+    finally:
+        await _take_in(keeper, session.outlet.signals.notices)
 
 
 def only_changed(
@@ -92,9 +102,11 @@ def only_changed(
         repeats: whether a task's face may come again: then the state does not say
             what it holds when its turn has come, and it is sent.
     """
-    if ready.state is None or not ready.job.settings.changed_only:
+    if ready.keeper is None or not ready.job.settings.changed_only:
         return batches
-    return _compared(batches, ready, ready.state, repeats or (lambda task: False))
+    return _compared(
+        batches, ready, ready.keeper.place, repeats or (lambda task: False)
+    )
 
 
 def _compared(
@@ -133,29 +145,26 @@ def _unchanged_if(item: Item, is_held: Callable[[Task], bool]) -> Item:
 
 def keeping_state(batches: Batches, session: Session) -> Batches:
     """Hand batches on in pieces, each noted before any of its rows can leave."""
-    place = session.ready.state
-    return batches if place is None else _noted(batches, session, place)
+    keeper = session.ready.keeper
+    return batches if keeper is None else _noted(batches, session, keeper)
 
 
-async def _noted(batches: Batches, session: Session, place: StatePlace) -> Batches:
-    keeper, gate = Keeper(place, session.run.directory), session.outlet.signals.gate
+async def _noted(batches: Batches, session: Session, keeper: Keeper) -> Batches:
+    gate = session.outlet.signals.gate
     async with aclosing(batches):
         try:
             await asyncio.to_thread(keeper.begin, _beginning(session))
         except StateError as error:
             gate.close(_not_joined(error, session))
             return
-        try:
-            if not await session.scribe.note_safely(("state", {})):
-                return
-            async for batch in batches:
-                for piece in pieces(batch):
-                    notes = [("sending", facts) for facts in sending_facts(piece)]
-                    if notes and not await session.scribe.note_safely(*notes):
-                        return
-                    yield keeper.hand_out(piece)
-        finally:
-            await _take_in(keeper, session.outlet.signals.notices)
+        if not await session.scribe.note_safely(("state", {})):
+            return
+        async for batch in batches:
+            for piece in pieces(batch):
+                notes = [("sending", facts) for facts in sending_facts(piece)]
+                if notes and not await session.scribe.note_safely(*notes):
+                    return
+                yield keeper.hand_out(piece)
 
 
 def _beginning(session: Session) -> Beginning:

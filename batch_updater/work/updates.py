@@ -4,6 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from batch_updater.applying.refusals import (
+    Target,
+    refuse_other_rows,
+    refuse_other_target,
+    refuse_other_types,
+)
 from batch_updater.delivery.feed import Batch
 from batch_updater.delivery.notices import Notices
 from batch_updater.delivery.pool import Send
@@ -20,7 +26,7 @@ from batch_updater.work.careful import needs_care, sending_carefully
 from batch_updater.work.keeping import (
     keeping_state,
     only_changed,
-    recording_values,
+    taken_in,
     with_state,
 )
 from batch_updater.work.work import Session, Work, rows_as_they_are
@@ -35,6 +41,18 @@ def look_ahead(
     policy, run = job.settings.on_duplicate, job.resumed
     kept = kept_in(run.directory.survey, intake, types, policy) if run else None
     return look(kept, intake, types, policy, stopped)
+
+
+def _chosen(ready: Ready, notices: Notices) -> Ready:
+    """Refuse a plan that is not for this face set any more; settle which rows go."""
+    if plan := ready.job.plan:
+        job = ready.job
+        face_set = job.settings.face_set or ""
+        target = Target(job.connection.endpoint, ready.project_id, face_set)
+        refuse_other_target(plan, target)
+        refuse_other_types(plan, ready.face_set.fields)
+        refuse_other_rows(plan, ready.found.statuses)
+    return with_state(_with_later_rows(ready, notices), notices)
 
 
 def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
@@ -61,12 +79,13 @@ def _with_later_rows(ready: Ready, notices: Notices) -> Ready:
 
 @asynccontextmanager
 async def _sending(session: Session) -> AsyncIterator[Send]:
-    repeats, session = _repeats(session.ready), recording_values(session)
-    if needs_care(session.ready.job):
-        async with sending_carefully(session, repeats) as send:
-            yield send
-    else:
-        yield session.outlet.sender(repeats)
+    repeats = _repeats(session.ready)
+    async with taken_in(session) as kept:
+        if needs_care(kept.ready.job):
+            async with sending_carefully(kept, repeats) as send:
+                yield send
+        else:
+            yield kept.outlet.sender(repeats)
 
 
 def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
@@ -80,10 +99,6 @@ def _repeats(ready: Ready) -> Callable[[Task], bool] | None:
     return lambda task: repeated[layout.ordinal(task.source, task.row_number)]
 
 
-def _choose(ready: Ready, notices: Notices) -> Ready:
-    return with_state(_with_later_rows(ready, notices), notices)
-
-
 def _items(ready: Ready, pending: Selection) -> Iterator[Batch]:
     batches = rows_as_they_are(ready, pending)
     return only_changed(batches, ready, _repeats(ready))
@@ -91,7 +106,7 @@ def _items(ready: Ready, pending: Selection) -> Iterator[Batch]:
 
 UPDATES = Work(
     look=look_ahead,
-    choose=_choose,
+    choose=_chosen,
     items=_items,
     hand_on=keeping_state,
     sending=_sending,

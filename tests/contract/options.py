@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bench import start_emulator
 
-from batch_updater.cli.parser import flags_of
+from batch_updater.cli.flags import flags_of
 from batch_updater.config.options import BY_NAME
 from batch_updater.config.parsing import parse_duration, parse_rate
 from batch_updater.config.secrets import TOKEN_VARIABLE

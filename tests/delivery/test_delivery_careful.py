@@ -336,12 +336,3 @@ def test_a_rollback_that_keeps_a_field() -> None:
     result = Scene(holding(age=2, city="Bonn")).send(task_of(planned, age=1), PLAN)
     assert (result.outcome, result.error_code) == (Outcome.UPDATED, "PLAN.KEPT")
     assert "external_fields.city" in result.error_msg
-
-
-def test_a_rollback_with_nothing_else() -> None:
-    """A row of which nothing can be taken back fails, and nothing is sent."""
-    planned = Planned(saw(), kept=("external_fields.city",))
-    scene = Scene(holding(city="Bonn"))
-    result = scene.send(task_of(planned), PLAN)
-    assert (result.outcome, result.error_code) == (Outcome.FAILED, "PLAN.KEPT")
-    assert scene.events == []

@@ -148,7 +148,7 @@ class Nights:
     @property
     def last(self) -> Path:
         """The folder of the last night."""
-        return max((self.folder / "nights").iterdir())
+        return max((self.folder / "nights").glob("2*Z"))
 
     def record(self, step: str) -> Record:
         """Return what a step of the last night wrote down."""

@@ -1,7 +1,6 @@
 """A soak: emulator and command as processes, watched until the command has ended."""
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -12,23 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
+from served import PROJECT, SEED, TOKEN, ask, emulator
 from soak.plan import LATENCY, Plan
 from soak.samples import Sample, look
 
 FACE_SET = "soak"
-PROJECT = "0123456789abcdef0123456789abcdef"
-TOKEN = "emulator-token"
-_SEED = 10_000
 _EVERY_SECOND = 1.0
-# A collection of some hundred thousand faces would stop the emulator for a while, and
-# what arrives meanwhile would look like a burst.
-_EMULATOR = (
-    "import gc, runpy; gc.disable(); "
-    "runpy.run_module('batch_updater.emulator', run_name='__main__', alter_sys=True)"
-)
-_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,10 @@ def soak(plan: Plan, folder: Path) -> Soaked:
     """Run the command in a folder as the plan says; return what is left of it."""
     source, run_dir = folder / "faces.csv", folder / "run"
     _write(source, plan)
-    with _emulator(folder, plan) as url:
+    script = folder / "faults.toml"
+    script.write_text(plan.script, "utf-8")
+    words = ["--script", str(script), "--latency", f"{LATENCY * 1000:g}ms"]
+    with emulator(folder, *words) as url:
         _seed(url, plan)
         with _command(url, plan, source, run_dir) as process:
             samples = list(_watch(process))
@@ -61,8 +53,8 @@ def soak(plan: Plan, folder: Path) -> Soaked:
             code=process.returncode,
             samples=samples,
             run_dir=run_dir,
-            witness=_ask(url, "witness"),
-            arrivals=_ask(url, "arrivals?operation=UpdateFace")["arrivals"],
+            witness=ask(url, "witness"),
+            arrivals=ask(url, "arrivals?operation=UpdateFace")["arrivals"],
             applied=_applied(url),
             stored=_stored(url),
         )
@@ -73,25 +65,6 @@ def _write(path: Path, plan: Plan) -> None:
         writer = csv.writer(file)
         writer.writerow(["face_id", "external_fields.age"])
         writer.writerows((plan.face(n), n) for n in range(1, plan.rows + 1))
-
-
-@contextmanager
-def _emulator(folder: Path, plan: Plan) -> Iterator[str]:
-    port_file, script = folder / "port", folder / "faults.toml"
-    script.write_text(plan.script, "utf-8")
-    words = ["--port", "0", "--port-file", str(port_file), "--script", str(script)]
-    words += ["--qps", "unlimited", "--latency", f"{LATENCY * 1000:g}ms"]
-    command = [sys.executable, "-c", _EMULATOR, *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + _PATIENCE
-            while not port_file.exists():
-                if time.monotonic() > deadline:
-                    raise TimeoutError("the emulator did not start")
-                time.sleep(0.02)
-            yield f"http://127.0.0.1:{port_file.read_text().strip()}"
-        finally:
-            process.send_signal(signal.SIGTERM)
 
 
 @contextmanager
@@ -137,17 +110,17 @@ def _watch(process: subprocess.Popen[bytes]) -> Iterator[Sample]:
 
 def _seed(url: str, plan: Plan) -> None:
     fields = {"age": "integer"}
-    for first in range(1, plan.faces + 1, _SEED):
-        numbers = range(first, min(first + _SEED, plan.faces + 1))
+    for first in range(1, plan.faces + 1, SEED):
+        numbers = range(first, min(first + SEED, plan.faces + 1))
         faces = [{"face_id": plan.face(n)} for n in numbers]
         body = {"face_set_name": FACE_SET, "faces": faces, "external_fields": fields}
-        _ask(url, "seed", body)
+        ask(url, "seed", body)
 
 
 def _applied(url: str) -> dict[str, int]:
     applied: dict[str, int] = {}
     since = 0
-    while page := _ask(url, f"updates?since={since}&limit={_SEED}")["updates"]:
+    while page := ask(url, f"updates?since={since}&limit={SEED}")["updates"]:
         for update in page:
             face_id = update["face_id"]
             applied[face_id] = applied.get(face_id, 0) + 1
@@ -156,15 +129,8 @@ def _applied(url: str) -> dict[str, int]:
 
 
 def _stored(url: str) -> dict[str, int]:
-    faces = _ask(url, f"faces/{FACE_SET}")["faces"]
+    faces = ask(url, f"faces/{FACE_SET}")["faces"]
     values = {each["face_id"]: each.get("external_fields") or {} for each in faces}
     return {
         face_id: fields["age"] for face_id, fields in values.items() if "age" in fields
     }
-
-
-def _ask(url: str, door: str, body: object | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(f"{url}/_emulator/{door}", data=data)  # noqa: S310
-    with urlopen(request, timeout=120) as answer:  # noqa: S310
-        return json.load(answer)

@@ -1,0 +1,1 @@
+"""Nights of reconciliation against an emulator, with all that may go wrong in them."""
