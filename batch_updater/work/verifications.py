@@ -19,28 +19,53 @@ from batch_updater.work.updates import look_ahead
 from batch_updater.work.work import Session, Work, rows_as_they_are
 
 
-def _last_writes(ready: Ready, notices: Notices) -> Ready:
-    """Leave out what is there no more, and take the sample; a resume has it noted."""
+def _choose(ready: Ready, notices: Notices) -> Ready:
+    """Leave out what cannot be held against its face, and take the sample, once."""
     job, asked = ready.job, ready.job.verified or Verified()
     ready = replace(ready, overwritten=_overwritten(ready, asked))
     if job.resumed:
         return ready
-    pending = job.pending
-    if ready.overwritten:
-        chosen = Selection.all(ready.found.total) if pending is None else pending
-        gone = ready.overwritten.whole() & chosen
-        if gone.any():
-            notices.tell(
-                f"{count_rows(gone.count())} left out: later rows of the same faces "
-                "name all their fields"
-            )
-            pending = chosen - gone
-    if job.settings.sample:
+    pending = _without_values(ready, _without_overwritten(ready, notices), notices)
+    if sample := job.settings.sample:
         chosen = Selection.all(ready.found.total) if pending is None else pending
         asked = replace(asked, rows=chosen.count())
-        wanted = max(1, job.settings.sample.of(asked.rows or 0))
-        pending = chosen.sample(wanted, SystemRandom())
+        pending = chosen.sample(max(1, sample.of(chosen.count())), SystemRandom())
     return replace(ready, job=replace(job, pending=pending, verified=asked))
+
+
+def _without_overwritten(ready: Ready, notices: Notices) -> Selection | None:
+    """Return the rows of which anything can be there; None means all."""
+    pending = ready.job.pending
+    if ready.overwritten is None:
+        return pending
+    chosen = Selection.all(ready.found.total) if pending is None else pending
+    gone = ready.overwritten.whole() & chosen
+    if not gone.any():
+        return pending
+    notices.tell(
+        f"{count_rows(gone.count())} left out: later rows of the same faces name all "
+        "their fields"
+    )
+    return chosen - gone
+
+
+def _without_values(
+    ready: Ready, pending: Selection | None, notices: Notices
+) -> Selection | None:
+    """Leave out rows of a plan that does not say what they want: of `same` ones."""
+    if pending is None or not ready.intake.planned:
+        return pending
+    left, layout = pending.copy(), ready.found.layout
+    for batch in make_items(ready.intake, ready.types, ready.found, pending):
+        for item in batch:
+            if not isinstance(item, Task):
+                left[layout.ordinal(item.source, item.row_number)] = False
+    if gone := pending.count() - left.count():
+        notices.tell(
+            f"{count_rows(gone)} left out: their faces were as wanted when the plan "
+            "was made, and it does not say what that is; verify its input for that"
+        )
+    return left
 
 
 def _overwritten(ready: Ready, asked: Verified) -> Overwritten | None:
@@ -79,6 +104,4 @@ async def _sending(session: Session) -> AsyncIterator[Send]:
     yield session.outlet.verifier(types).verify
 
 
-VERIFICATIONS = Work(
-    look=look_ahead, choose=_last_writes, items=_items, sending=_sending
-)
+VERIFICATIONS = Work(look=look_ahead, choose=_choose, items=_items, sending=_sending)
