@@ -61,7 +61,8 @@ def _state_of(ready: Ready) -> AbstractContextManager[State]:
 async def _sending(session: Session) -> AsyncIterator[Send]:
     await asyncio.to_thread(_keep_known, session)
     yield session.outlet.reader().read_face
-    await asyncio.to_thread(_feed_state, session)
+    if not session.outlet.signals.gate.closed:  # else once it has been resumed
+        await asyncio.to_thread(_feed_state, session)
 
 
 def _feed_state(session: Session) -> None:
@@ -103,6 +104,10 @@ async def _listed_first(batches: Batches, session: Session) -> Batches:
             session.run.directory, session.ready.face_set.face_number
         )
         if listed.pays(session.ready.rows, session.ready.job.settings.page):
+            session.outlet.signals.notices.tell(
+                f"{listed.left:,} faces are listed, and only rows of others take a "
+                "request each"
+            )
             await _list(listed, session)
         async for batch in batches:
             yield [_looked_up(item, listed.faces) for item in batch]
