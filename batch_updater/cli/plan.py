@@ -6,9 +6,13 @@ from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.export import check_target
-from batch_updater.cli.run import perform
+from batch_updater.cli.run import look_for_garbage_seldom, perform
 from batch_updater.cli.show import note, print_config, print_summary, survey_lines
-from batch_updater.config.connection import connect_to_face_set, whereabouts
+from batch_updater.config.connection import (
+    connect_to_face_set,
+    face_set_of,
+    whereabouts,
+)
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.errors import UsageError
@@ -51,7 +55,8 @@ def plan(arguments: argparse.Namespace) -> int:
 def _plan_from_state(arguments: argparse.Namespace, resolved: Resolved) -> int:
     """Plan without asking anybody: no credentials, no run directory."""
     settings = resolved.settings
-    face_set, directory = settings.face_set or "", settings.state
+    look_for_garbage_seldom()
+    face_set, directory = face_set_of(resolved), settings.state
     place = place_of(
         state_directory(directory, resolved.environ), *whereabouts(resolved), face_set
     )

@@ -87,13 +87,21 @@ def _perform_listing(job: Job) -> int:
 
 async def _with_signals(work: Callable[[Signals], Awaitable[T]], job: Job) -> T:
     signals = Signals(Gate(), Notices(values=job.settings.include_values))
-    # What is here by now stays to the end. Looking for garbage in it takes pauses
-    # of tens of milliseconds, in which no request starts on time; and of what comes
-    # with rows hardly anything is a cycle.
-    gc.freeze()
-    gc.set_threshold(50_000)
+    look_for_garbage_seldom()
     with signals.installed():
         return await work(signals)
+
+
+def look_for_garbage_seldom() -> None:
+    """
+    Let Python look for garbage less often, for the rest of the process.
+
+    What is here by now stays to the end. Looking for garbage in it takes pauses of
+    tens of milliseconds, in which no request starts on time; and of what comes with
+    rows hardly anything is a cycle.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:

@@ -49,11 +49,17 @@ class Connection:
 
 def connect_to_face_set(resolved: Resolved) -> Connection:
     """Return the connection of a command that is about one face set."""
+    face_set_of(resolved)
+    return make_connection(resolved)
+
+
+def face_set_of(resolved: Resolved) -> str:
+    """Return the face set that a command is about; UsageError when none is given."""
     if not resolved.settings.face_set:
         raise UsageError(
             "no face set is given", hint="Say which one with --face-set NAME."
         )
-    return make_connection(resolved)
+    return resolved.settings.face_set
 
 
 def make_connection(resolved: Resolved) -> Connection:

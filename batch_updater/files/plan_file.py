@@ -127,8 +127,9 @@ class PlanWriter:
         self._writer.close()
 
     def abandon(self) -> None:
-        """Write nothing more, not even when the garbage is collected."""
-        self._writer.is_open = False
+        """Let go of a file that nobody wants any more."""
+        self._rows.deaf = True
+        self._writer.close()  # it would close itself later, and then tell of it
 
     def _write_group(self) -> None:
         if self._waiting:
@@ -144,9 +145,12 @@ class _Hashed:
         self.digest = hashlib.sha256()
         self.size = 0
         self.closed = False
+        self.deaf = False
 
     def write(self, block: Any) -> int:
         raw = memoryview(block)
+        if self.deaf:
+            return len(raw)
         self.digest.update(raw)
         self.size += len(raw)
         return self._file.write(raw)
@@ -194,7 +198,7 @@ def read_plan(path: Path) -> PlanFacts:
     try:
         with pq.ParquetFile(path) as file:
             told = (file.metadata.metadata or {}).get(_KEY)
-            schema = file.schema_arrow.remove_metadata()
+            schema, count = file.schema_arrow.remove_metadata(), file.metadata.num_rows
         facts, rows = _facts_in(told, path)
         _check_rows(rows, path)
     except OSError as error:
@@ -203,7 +207,7 @@ def read_plan(path: Path) -> PlanFacts:
         raise InputError(
             f"{path} is no Parquet file, or was cut short ({error})", hint=_AGAIN
         ) from None
-    if schema != PLAN_SCHEMA:
+    if schema != PLAN_SCHEMA or count != sum(facts.counts.values()):
         raise _changed(path)
     return facts
 
@@ -224,10 +228,17 @@ def _facts_in(told: bytes | None, path: Path) -> tuple[PlanFacts, tuple[int, str
         content = outer["facts"]
         whole = hashlib.sha256(content.encode()).hexdigest() == outer["facts_sha256"]
         facts = json.loads(content)
-        written = facts.pop("format")
+        _refuse_newer(facts, path)
+        if not whole or facts.pop("format") != PLAN_FORMAT:
+            raise _changed(path)
         rows = int(outer["rows_bytes"]), str(outer["rows_sha256"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _read_facts(facts), rows
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _changed(path) from None
+
+
+def _refuse_newer(facts: Mapping[str, Any], path: Path) -> None:
+    written = facts["format"]
     if type(written) is int and written > PLAN_FORMAT:
         raise InputError(
             f"{path} is in format {written}, and this version of batch-updater reads "
@@ -235,17 +246,18 @@ def _facts_in(told: bytes | None, path: Path) -> tuple[PlanFacts, tuple[int, str
             hint=f"Use the version that made it ({facts.get('tool_version')!s:.40}) or "
             "a later one, or plan again.",
         )
-    if not whole or written != PLAN_FORMAT:
-        raise _changed(path)
+
+
+def _read_facts(facts: Mapping[str, Any]) -> PlanFacts:
     settings = {name: tuple(given) for name, given in facts["settings"].items()}
     inputs = tuple(facts["inputs"])
-    return replace(PlanFacts(**facts), inputs=inputs, settings=settings), rows
+    return replace(PlanFacts(**facts), inputs=inputs, settings=settings)
 
 
 def _check_rows(rows: tuple[int, str], path: Path) -> None:
     digest, (left, sha256) = hashlib.sha256(), rows
     with path.open("rb") as file:
-        while left and (block := file.read(min(left, 1 << 20))):
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
             left -= len(block)
         footer = file.read()

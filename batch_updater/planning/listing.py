@@ -36,6 +36,11 @@ class Listed:
         """The faces by id."""
         return self._faces
 
+    @property
+    def left(self) -> int:
+        """How many faces no page has shown yet, of those that FRS lists."""
+        return 0 if self._empty else max(0, self._end - self.offset)
+
     def take(self, page: Result) -> None:
         """Take a page that was read; one that could not be has nothing to say."""
         if page.outcome is not Outcome.EXPORTED:
@@ -47,7 +52,7 @@ class Listed:
 
     def limit(self, page: int) -> int:
         """Return how many faces to ask for next; 0 when there are no more."""
-        return 0 if self._empty else max(0, min(page, self._end - self.offset))
+        return min(page, self.left)
 
     def pays(self, rows: int, page: int) -> bool:
         """
@@ -57,11 +62,10 @@ class Listed:
             rows: how many faces are to be looked at, any of the face set.
             page: faces of a page.
         """
-        left = max(0, self._end - self.offset)
-        if not left or self._empty:
+        if not self.left:
             return False
-        shown = min(rows * self._share * left / self._end, left)
-        return ceil(left / page) < shown
+        shown = min(rows * self._share * self.left / self._end, self.left)
+        return ceil(self.left / page) < shown
 
 
 def listed_before(directory: RunDirectory, face_number: int) -> Listed:

@@ -94,7 +94,9 @@ def plan_row(update: FaceUpdate, sight: Sight | None, types: Types) -> PlanRow:
     changes = [
         Change(field, as_json(held[field]) if field in held else None, as_json(value))
         for field, value in wanted.items()
-        if not same(value, held.get(field, ABSENT), kind_of(field, types))
+        # Almost all are the same at sight, and a million rows are to be compared.
+        if ((now := held.get(field, ABSENT)) != value or type(now) is not type(value))
+        and not same(value, now, kind_of(field, types))
     ]
     if not changes:
         return PlanRow(update.face_id, PlanStatus.SAME, (), None, before, seen_in)

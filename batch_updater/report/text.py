@@ -20,7 +20,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield f"face set    {summary.face_set_name}"
     if summary.run_dir:
         yield f"run         {summary.run_dir}"
-    yield f"read        {count_rows(summary.read)}"
+    rows = sum(summary.plan.counts.values()) if summary.plan else summary.read
+    yield f"read        {count_rows(rows)}"
     yield from _row_lines(summary)
     yield from _speed_lines(summary)
     if summary.errors:

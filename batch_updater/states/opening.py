@@ -13,6 +13,7 @@ from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import catch_up, runs_of
 from batch_updater.states.places import FORGOTTEN, StatePlace, place_of, state_directory
+from batch_updater.states.seeing import SeenFace, renew, take_seen
 
 __all__ = ["Known", "State", "StateFacts", "open_state", "state_directory"]
 
@@ -111,6 +112,16 @@ class State:
         remarks = catch_up(self._store)
         self._sure = not remarks
         return remarks
+
+    def renew(self, declared: Mapping[str, FieldType], face_set_id: str) -> None:
+        """Forget what the face set, as FRS shows it now, cannot hold."""
+        with self._store.transaction():
+            renew(self._store, declared, face_set_id)
+
+    def see(self, seen: Mapping[str, SeenFace]) -> None:
+        """Take in what faces were seen to hold, unless nothing here is sure."""
+        if self._sure:
+            take_seen(self._store, seen)
 
     def look_up(self, face_ids: Sequence[str]) -> dict[str, Known]:
         """Return what is known of faces; those that are not, or in doubt, are absent."""

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
-
 from batch_updater.files.state_rows import SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import RunKey
-from batch_updater.mapping.columns import FIELD_PREFIX
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import end_sessions
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import FORGOTTEN
+from batch_updater.states.seeing import renew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
     """
     key = beginning.key
     with store.transaction():
-        _renew(store, beginning)
+        renew(store, beginning.declared, beginning.face_set_id)
         earlier = [
             session
             for session in store.sessions()
@@ -76,17 +73,3 @@ def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
             )
         )
     return [*earlier, added]
-
-
-def _renew(store: StateStore, beginning: Beginning) -> None:
-    """Forget what the face set, as it is now, cannot hold as it was applied."""
-    store.note(FORGOTTEN, "")
-    before, now = store.noted("face_set_id"), beginning.face_set_id
-    if before and now and before != now:
-        store.forget_faces()
-    store.note("face_set_id", now or before)
-    said = orjson.loads(store.noted("declared") or "{}")
-    declared = {name: str(kind) for name, kind in beginning.declared.items()}
-    changed = [name for name, kind in said.items() if declared.get(name) != kind]
-    store.forget_fields(f"{FIELD_PREFIX}{name}" for name in changed)
-    store.note("declared", orjson.dumps(declared).decode())

@@ -19,6 +19,7 @@ from batch_updater.frs.protocol import Face, write_faces
 from batch_updater.jobs import Ready
 from batch_updater.manifest import load_manifest, read_selection
 from batch_updater.models import Against, Outcome, Result, Task
+from batch_updater.planning.feeding import seen_faces
 from batch_updater.planning.knowing import fresh_rows, known_fields, sample
 from batch_updater.planning.listing import Listed, listed_before
 from batch_updater.states.opening import State, open_state, state_directory
@@ -36,6 +37,7 @@ def _choose(ready: Ready, notices: Notices) -> Ready:
         with _state_of(ready) as state:
             for remark in state.catch_up():
                 notices.tell(remark)
+            state.renew(ready.face_set.fields, ready.face_set.id)
             fresh = fresh_rows(ready.intake, ready.types, ready.found, state, oldest)
     except StateError as error:
         notices.tell(f"{error.message}; all faces are looked at in FRS")
@@ -59,6 +61,23 @@ def _state_of(ready: Ready) -> AbstractContextManager[State]:
 async def _sending(session: Session) -> AsyncIterator[Send]:
     await asyncio.to_thread(_keep_known, session)
     yield session.outlet.reader().read_face
+    if not session.outlet.signals.gate.closed:  # else once it has been resumed
+        await asyncio.to_thread(_feed_state, session)
+
+
+def _feed_state(session: Session) -> None:
+    """Let the state know what was read: the next plan then asks for less."""
+    face_set = session.ready.face_set
+    try:
+        with _state_of(session.ready) as state:
+            state.catch_up()
+            state.renew(face_set.fields, face_set.id)
+            for seen in seen_faces(session.run.directory):
+                state.see(seen)
+    except StateError as error:
+        session.outlet.signals.notices.tell(
+            f"what was read is not in the state: {error.message}"
+        )
 
 
 def _keep_known(session: Session) -> None:
@@ -85,6 +104,10 @@ async def _listed_first(batches: Batches, session: Session) -> Batches:
             session.run.directory, session.ready.face_set.face_number
         )
         if listed.pays(session.ready.rows, session.ready.job.settings.page):
+            session.outlet.signals.notices.tell(
+                f"{listed.left:,} faces are listed, and only rows of others take a "
+                "request each"
+            )
             await _list(listed, session)
         async for batch in batches:
             yield [_looked_up(item, listed.faces) for item in batch]

@@ -29,8 +29,9 @@ from batch_updater.frs.verdicts import judge
 from batch_updater.mapping.completeness import INCOMPLETE_RULE
 from batch_updater.mapping.rules import RULES
 from batch_updater.mapping.tasks import DUPLICATE_RULE
-from batch_updater.models import FieldType, Outcome, Reply
+from batch_updater.models import Against, FieldType, Outcome, PlanStatus, Reply
 from batch_updater.report.log_lines import FIELDS
+from batch_updater.report.planned import CommonChange, Drift, PlanReport, report_lines
 from batch_updater.report.summary import REVIEW, ErrorCount, Stop, Summary
 from batch_updater.report.text import render_summary
 
@@ -210,6 +211,32 @@ def test_every_line_of_the_summary_is_explained() -> None:
 
     assert printed
     assert not unexplained
+
+
+def test_every_line_of_a_plan_is_explained() -> None:
+    """What a plan's summary says at the start of a line stands in the table too."""
+    report = PlanReport(
+        counts={"change": 1},
+        fields={"f": 1},
+        commonest=(CommonChange(field="f", old="1", new="2", known=True, rows=1),),
+        exact=True,
+        seen_in={"face": 1},
+        unread=1,
+        window="--stop-at 06:00",
+        drift=Drift(1, 1, "x"),
+    )
+    printed = {line.split("  ")[0] for line in report_lines(report) if line[0] != " "}
+    explained = " ".join(row[0] for row in table(section("Every line of the summary")))
+
+    assert printed
+    assert {word for word in printed if f"`{word}`" not in explained} == set()
+
+
+def test_statuses_and_places_of_a_plan_are_in_their_tables() -> None:
+    """The tables of the section are the lists of the code, in their order."""
+    cells = [row[0].strip("`") for row in table(section("Plan"))]
+
+    assert cells == [*PlanStatus, *Against]
 
 
 def test_every_field_of_the_log_is_in_the_table() -> None:

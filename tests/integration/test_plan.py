@@ -1,10 +1,13 @@
 """A plan in one process: what it says is what the server holds, and nothing is sent."""
 
+import hashlib
 import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -373,3 +376,22 @@ def test_retry_is_not_for_plans(bench: Bench) -> None:
 
     assert ended.code == 2
     assert "job is a plan" in ended.err
+
+
+def test_the_readers_of_the_readme(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """README's examples with pandas and with plain pyarrow read a plan as it stands."""
+    seed(bench, 3)
+    assert plan(bench, ages(bench, {1: 1, 2: 0, 3: 0}), "--against", "remote").code == 0
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    blocks = re.findall(r"^```py\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    printed = []
+    for block in blocks:
+        exec(compile(block, "README", "exec"), {})  # noqa: S102
+        printed.append(capsys.readouterr().out)
+    sha256 = hashlib.sha256((bench.folder / "faces.csv").read_bytes()).hexdigest()
+
+    assert "change    2" in printed[0]
+    assert f"{face(2)} external_fields.age 2 -> 0\n" in printed[0]
+    assert printed[1] == f"3 staff 2 {sha256}\n"

@@ -1,7 +1,10 @@
 """Plans that ask the state what was last applied, and FRS where that is not enough."""
 
+import json
 import os
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -223,6 +226,50 @@ def test_auto_with_a_bad_state_looks_at_all_in_frs(bench: Bench) -> None:
     assert ended.code == 0
     assert "all faces are looked at in FRS" in ended.err
     assert statuses(read(bench)) == ["same", "change"]
+
+
+def test_what_a_plan_has_read_need_not_be_read_again(bench: Bench) -> None:
+    """The next plan asks the state for it: what FRS held, drift and gone faces too."""
+    seed(bench, 300)
+    remember(bench, {3: {"age": 9}, 301: {"age": 301}}, age=3600)
+    given = {1: 1, 2: 0, 3: 3, 301: 301}
+    first = plan(bench, ages(bench, given), "--against", "remote")
+    rows = read(bench)
+    again = from_state(bench, "faces.csv")
+    known = read(bench)
+
+    assert first.code == 1
+    assert statuses(rows) == ["same", "change", "same", "missing"]
+    assert again.code == 0
+    assert statuses(known) == ["same", "change", "same", "change"]
+    assert [row["seen_in"] for row in known] == ["state", "state", "state", None]
+    assert known[1]["changes"] == rows[1]["changes"]
+
+
+def test_what_was_written_a_moment_ago_is_not_seen_over(bench: Bench) -> None:
+    """FRS may show a face as it was before it was written, for a while."""
+    seed(bench, 300)
+    remember(bench, {1: {"age": 5}}, age=10)
+    assert plan(bench, ages(bench, {1: 1}), "--against", "remote").code == 0
+    assert statuses(read(bench)) == ["same"]
+    assert from_state(bench, "faces.csv").code == 0
+
+    assert read(bench)[0]["changes"][0]["old"] == "5"
+
+
+def test_a_type_that_changed_is_not_believed(bench: Bench) -> None:
+    """What was applied under another declaration is read again."""
+    seed(bench, 300)
+    remember(bench, {1: {"age": 9}})
+    place = _files(state_directory(None, os.environ))[0]
+    with closing(sqlite3.connect(place)) as state:
+        said = json.dumps({**FIELDS, "age": "string"})
+        state.execute("UPDATE meta SET value = ? WHERE name = 'declared'", (said,))
+        state.commit()
+    ended = plan(bench, ages(bench, {1: 1}), "--drift-sample", "0%")
+
+    assert ended.code == 0
+    assert [row["seen_in"] for row in read(bench)] == ["face"]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,0 +1,94 @@
+"""What FRS says is taken into a state: of the face set, and of faces that were read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from batch_updater.files.state_rows import FaceRow
+from batch_updater.files.state_store import StateStore
+from batch_updater.mapping.columns import FIELD_PREFIX
+from batch_updater.models import FieldType
+from batch_updater.states.faces import LINGERING
+from batch_updater.states.places import FORGOTTEN
+
+_PLAIN = (str, int, float, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """
+    What a face was seen to hold.
+
+    Args:
+        fields: by the names of mapping/comparison; None when there is no such face.
+        at: when FRS was asked, in seconds since the epoch.
+    """
+
+    fields: Mapping[str, Any] | None
+    at: float
+
+
+def renew(
+    store: StateStore, declared: Mapping[str, FieldType], face_set_id: str
+) -> None:
+    """
+    Forget what the face set, as it is now, cannot hold; inside a transaction.
+
+    Args:
+        declared: types of its custom fields.
+        face_set_id: what tells it from an earlier one of the same name; empty when
+            FRS did not say.
+    """
+    store.note(FORGOTTEN, "")
+    before = store.noted("face_set_id")
+    if before and face_set_id and before != face_set_id:
+        store.forget_faces()
+    store.note("face_set_id", face_set_id or before)
+    said = orjson.loads(store.noted("declared") or "{}")
+    now = {name: str(kind) for name, kind in declared.items()}
+    changed = [name for name, kind in said.items() if now.get(name) != kind]
+    store.forget_fields(f"{FIELD_PREFIX}{name}" for name in changed)
+    store.note("declared", orjson.dumps(now).decode())
+
+
+def take_seen(store: StateStore, seen: Mapping[str, SeenFace]) -> None:
+    """
+    Take in what faces were seen to hold, where nothing newer is known.
+
+    A face of which anything is open stays so. One that was written within a minute
+    before may have been seen as it was before that, so it is passed over. Of a run
+    that goes on meanwhile nobody knows the order: no run is named as the writer, so
+    that of both only what they agree on holds.
+    """
+    ids = sorted(seen)
+    with store.transaction():
+        mark = store.last_session()
+        doubtful = {doubt.face_id for doubt in store.doubts(ids)}
+        known = {row.face_id: row.at for row in store.faces(ids)}
+        store.put_faces(
+            FaceRow(
+                face_id, _plain(seen[face_id].fields), int(seen[face_id].at), 0, mark
+            )
+            for face_id in ids
+            if face_id not in doubtful
+            and known.get(face_id, 0) + LINGERING < seen[face_id].at
+        )
+
+
+def _plain(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Leave out what no row could want, and what a state cannot keep."""
+    if fields is None:
+        return None
+    return {name: value for name, value in fields.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if not isinstance(value, _PLAIN):
+        return False
+    try:
+        orjson.dumps(value)
+    except TypeError:  # half of a pair of surrogates, or more digits than 64 bits have
+        return False
+    return True

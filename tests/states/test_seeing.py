@@ -1,0 +1,116 @@
+"""What FRS says of a face set and its faces is taken into a state, where it is newer."""
+
+from pathlib import Path
+
+import pytest
+from books import NOON, TYPES, keep, known, open_book, opened
+
+from batch_updater.models import FieldType
+from batch_updater.states.seeing import SeenFace
+
+AGE, TEAM = "external_fields.age", "external_fields.team"
+LATER = NOON + 3600
+
+
+def see(folder: Path, face_id: str, fields: object, at: float = LATER) -> None:
+    """Let the state know what a face was seen to hold."""
+    with opened(folder) as state:
+        state.catch_up()
+        state.see({face_id: SeenFace(fields, at)})  # type: ignore[arg-type]
+
+
+def applied(folder: Path, age: int = 1) -> None:
+    """Apply an age to face `a`, in a run that is over."""
+    book = open_book(folder, f"run{age}")
+    keep(folder, book)
+    book.sending({1: "a"})
+    book.result(1, "a", {AGE: age})
+    book.end()
+    book.close()
+
+
+def test_a_face_that_was_seen_is_known(tmp_path: Path) -> None:
+    """Nobody has to have written it."""
+    see(tmp_path, "a", {AGE: 1, TEAM: "x"})
+
+    assert known(tmp_path, "a", "b") == {"a": {AGE: 1, TEAM: "x"}}
+
+
+def test_what_was_seen_later_takes_the_place_of_what_was_applied(
+    tmp_path: Path,
+) -> None:
+    """Somebody else has changed the face: that is what it holds."""
+    applied(tmp_path)
+    see(tmp_path, "a", {AGE: 7})
+
+    assert known(tmp_path, "a") == {"a": {AGE: 7}}
+
+
+@pytest.mark.parametrize("after", [-3600, 1, 50])
+def test_what_was_applied_since_stays(tmp_path: Path, after: float) -> None:
+    """A face seen before it was written, or a moment after, may have shown the old value."""
+    applied(tmp_path)
+    see(tmp_path, "a", {AGE: 7}, NOON + after)
+
+    assert known(tmp_path, "a") == {"a": {AGE: 1}}
+
+
+def test_a_face_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    """What was applied to it says nothing any more."""
+    applied(tmp_path)
+    see(tmp_path, "a", None)
+
+    assert known(tmp_path, "a") == {}
+
+
+def test_a_row_that_is_under_way_leaves_its_face_in_doubt(tmp_path: Path) -> None:
+    """Whether it was seen before or after is not known."""
+    book = open_book(tmp_path, "run")
+    keep(tmp_path, book)
+    book.sending({1: "a"})
+    see(tmp_path, "a", {AGE: 7})
+    under_way = known(tmp_path, "a")
+    book.result(1, "a", {AGE: 7}, at=LATER + 1)
+    book.end()
+    book.close()
+
+    assert under_way == {}
+    assert known(tmp_path, "a") == {"a": {AGE: 7}}
+
+
+@pytest.mark.parametrize(("seen", "after"), [(7, {}), (8, {"a": {AGE: 8}})])
+def test_of_a_run_meanwhile_only_what_both_say_holds(
+    tmp_path: Path, seen: int, after: object
+) -> None:
+    """A run that had begun by then may have written before or after the face was seen."""
+    book = open_book(tmp_path, "run")
+    keep(tmp_path, book)
+    see(tmp_path, "a", {AGE: seen})
+    book.sending({1: "a"})
+    book.result(1, "a", {AGE: 8}, at=LATER + 5)
+    book.end()
+    book.close()
+
+    assert known(tmp_path, "a") == after
+
+
+def test_what_a_state_cannot_keep_is_not_known(tmp_path: Path) -> None:
+    """Lists, nulls, halves of characters and endless numbers may stand in a face."""
+    odd = {"x": [1], "y": None, "z": "\ud800", "n": 10**30, TEAM: "x"}
+    see(tmp_path, "a", odd)
+
+    assert known(tmp_path, "a") == {"a": {TEAM: "x"}}
+
+
+def test_another_type_and_another_face_set(tmp_path: Path) -> None:
+    """A field that is declared otherwise is forgotten, and all of an earlier face set."""
+    with opened(tmp_path) as state:
+        state.renew(TYPES, "set1")
+        state.see({"a": SeenFace({AGE: 1, TEAM: "x"}, NOON)})
+        state.renew({**TYPES, "age": FieldType.STRING}, "set1")
+    other_type = known(tmp_path, "a")
+    with opened(tmp_path) as state:
+        state.renew(TYPES, "set2")
+
+    assert other_type == {"a": {TEAM: "x"}}
+    assert known(tmp_path, "a") == {}
