@@ -40,6 +40,7 @@ def assert_changed(nights: Nights) -> None:
     assert nights.bench.updates == 1
     told = [posted.json["command"] for posted in nights.hook.came]
     assert told == ["plan", "apply", "verify"]
+    assert CANARY.encode() not in b"".join(posted.body for posted in nights.hook.came)
 
 
 def cron(nights: Nights) -> Done:
