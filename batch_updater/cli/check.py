@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
-from batch_updater.cli.ending import came_to
-from batch_updater.cli.show import print_config, print_json, survey_lines
+from batch_updater.cli.show import print_config, survey_lines, tell_programs
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate
@@ -58,10 +57,10 @@ _NOT_ASKED = (
 def _show(found: Survey, settings: Settings, *, asked: bool) -> None:
     seconds = None if settings.rate is None else found.clean / settings.rate
     content = {**found.as_json(), "rate": settings.rate, "duration_s": seconds}
-    if settings.output is OutputMode.JSON:
-        print_json(content)
+    as_json = settings.output is OutputMode.JSON
+    tell_programs(content, as_json=as_json)
+    if as_json:
         return
-    came_to(content)
     for line in survey_lines(found, settings.rate, found.clean, values=True):
         print(line)
     if not asked:

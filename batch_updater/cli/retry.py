@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from batch_updater.cli.apply import refuse_unfit
 from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_json
+from batch_updater.cli.show import note, tell_programs
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import RunDirectoryError, UsageError
@@ -166,6 +166,6 @@ def _leave(original: Original, asked: Asked, output: OutputMode) -> int:
     if unsent := pending_rows(original.directory, original.manifest).count():
         again = shlex.join(["batch-updater", "resume", path])
         note(f"{count_rows(unsent)} without an outcome: {again}")
-    if output is OutputMode.JSON:
-        print_json({"read": 0, "exit_code": 0})
+    content = {"read": 0, "exit_code": 0}
+    tell_programs(content, as_json=output is OutputMode.JSON)
     return 0

@@ -8,13 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
-from batch_updater.cli.ending import came_to
 from batch_updater.cli.show import (
     note_face_set,
     note_survey,
     print_config,
-    print_json,
     print_summary,
+    tell_programs,
 )
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import LogFormat, OutputMode
@@ -105,9 +104,7 @@ def look_for_garbage_seldom() -> None:
 
 
 def _conclude_dry_run(survey: Survey, rows: int, *, as_json: bool) -> int:
-    if as_json:
-        print_json(survey.as_json())
-    else:
-        came_to(survey.as_json())
+    tell_programs(survey.as_json(), as_json=as_json)
+    if not as_json:
         print(f"dry run     {count_rows(rows)} would be sent; nothing was")
     return 1 if survey.bad else 0

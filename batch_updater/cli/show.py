@@ -41,12 +41,18 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json_line(content))
 
 
+def tell_programs(content: Mapping[str, Any], *, as_json: bool) -> None:
+    """Tell programs what a command came to, where people are told otherwise."""
+    if as_json:
+        print_json(content)
+    else:
+        came_to(content)
+
+
 def print_summary(summary: Summary, *, as_json: bool) -> None:
     """Print a run's summary."""
-    if as_json:
-        print_json(summary.as_json())
-    else:
-        came_to(summary.as_json())
+    tell_programs(summary.as_json(), as_json=as_json)
+    if not as_json:
         print(render_summary(summary), end="")
     sys.stdout.flush()
 

@@ -9,7 +9,7 @@ from batch_updater.cli.arguments import open_inputs, resolve_arguments
 from batch_updater.cli.flags import flags_of
 from batch_updater.cli.rerun import load
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_config, print_json
+from batch_updater.cli.show import note, print_config, tell_programs
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME
@@ -177,6 +177,6 @@ def _note_the_others(
 
 def _leave(directory: RunDirectory, resolved: Resolved) -> int:
     note(f"no row of {directory.path} was {Outcome.UPDATED}: there is nothing to read")
-    if resolved.settings.output is OutputMode.JSON:
-        print_json({"read": 0, "exit_code": 0})
+    as_json = resolved.settings.output is OutputMode.JSON
+    tell_programs({"read": 0, "exit_code": 0}, as_json=as_json)
     return 0
