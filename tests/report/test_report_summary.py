@@ -79,10 +79,14 @@ def test_sessions_are_not_laid_on_top_of_each_other() -> None:
 
 def test_rows_that_took_a_request() -> None:
     """Sent are rows with an outcome that the service gave, not those refused here."""
-    counts = Tally()
-    counts.outcomes.update({Outcome.UPDATED: 5, Outcome.FAILED: 2, Outcome.INVALID: 9})
-    counts.outcomes.update({Outcome.DUPLICATE: 4, Outcome.UNPROCESSED: 3})
-    assert (counts.sent, counts.finished, counts.total) == (7, 20, 23)
+    counts, asked = Tally(), (Attempt(0.0, 0.1, 200),)
+    for outcome, attempts in (
+        *((Outcome.UPDATED, asked), (Outcome.FAILED, asked), (Outcome.INVALID, ())),
+        *((Outcome.DUPLICATE, ()), (Outcome.UNCHANGED, ()), (Outcome.UNCHANGED, asked)),
+        *((Outcome.UNPROCESSED, ()), (Outcome.UNPROCESSED, asked)),
+    ):
+        counts.add(result(outcome, *attempts))
+    assert (counts.sent, counts.finished, counts.total) == (3, 6, 8)
 
 
 @MANY
