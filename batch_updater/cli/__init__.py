@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from batch_updater.cli.ending import came_to, ending
+from batch_updater.cli.ending import ending, tell_programs, wants_json
 from batch_updater.cli.log import log_bug, log_error, logging_to_stderr
 from batch_updater.cli.parser import make_parser
 from batch_updater.cli.stopping import signal_of, stopped_by_signals
@@ -79,10 +79,6 @@ def _report(error: BatchUpdaterError, arguments: argparse.Namespace) -> int:
 
 def _conclude(message: str, hint: str, code: int, arguments: argparse.Namespace) -> int:
     """Tell programs why a command ends, as JSON; return the exit code."""
-    from batch_updater.cli.show import print_json, wants_json  # noqa: PLC0415
-
     content = {"error": message, "hint": hint, "exit_code": code}
-    came_to(content)
-    if wants_json(arguments):
-        print_json(content)
+    tell_programs(content, as_json=wants_json(arguments))
     return code

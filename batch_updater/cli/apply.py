@@ -17,8 +17,9 @@ from batch_updater.applying.refusals import (
 from batch_updater.applying.repeated import applied_in
 from batch_updater.cli.arguments import resolve_arguments
 from batch_updater.cli.asking import ask_whether_meant
+from batch_updater.cli.ending import tell_programs
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_config, print_json
+from batch_updater.cli.show import note, print_config
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Layer, Resolved, Texts
@@ -114,6 +115,6 @@ def leave(job: Job) -> int:
     duplicates_bad = job.settings.on_duplicate is OnDuplicate.ERROR
     bad = found.bad - (0 if duplicates_bad else found.duplicates)
     note(f"the plan changes nothing in its {count_rows(found.total)}: nothing was sent")
-    if job.settings.output is OutputMode.JSON:
-        print_json({**found.as_json(), "exit_code": int(bad > 0)})
+    content = {**found.as_json(), "exit_code": int(bad > 0)}
+    tell_programs(content, as_json=job.settings.output is OutputMode.JSON)
     return int(bad > 0)

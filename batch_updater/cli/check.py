@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
-from batch_updater.cli.show import print_config, survey_lines, tell_programs
+from batch_updater.cli.ending import tell_programs
+from batch_updater.cli.show import print_config, survey_lines
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.gate import Gate

@@ -4,7 +4,8 @@ import argparse
 from dataclasses import asdict
 
 from batch_updater.cli.arguments import resolve_arguments
-from batch_updater.cli.show import print_config, print_json
+from batch_updater.cli.ending import print_json
+from batch_updater.cli.show import print_config
 from batch_updater.config.connection import make_connection
 from batch_updater.config.modes import OutputMode
 from batch_updater.doctor import Finding, State, examine, stops_a_run, visit

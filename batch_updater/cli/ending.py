@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import log_error, set_log_format
-from batch_updater.config.options import CONFIG_VARIABLE, PROFILE_VARIABLE
+from batch_updater.config.modes import OutputMode
+from batch_updater.config.options import BY_NAME, CONFIG_VARIABLE, PROFILE_VARIABLE
 from batch_updater.config.settings import (
     Resolved,
     Texts,
@@ -19,6 +20,7 @@ from batch_updater.config.settings import (
     resolve,
 )
 from batch_updater.errors import BatchUpdaterError
+from batch_updater.inert import json_line
 
 if TYPE_CHECKING:
     from batch_updater.config.webhook import Webhook
@@ -85,6 +87,27 @@ def came_to(content: Mapping[str, Any]) -> None:
     """Say what the command came to; the last word counts."""
     if kept := _ENDING.get():
         kept.content = content
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object as the last line of stdout."""
+    came_to(content)
+    print(json_line(content))
+
+
+def tell_programs(content: Mapping[str, Any], *, as_json: bool) -> None:
+    """Tell programs what a command came to, where people are told otherwise."""
+    if as_json:
+        print_json(content)
+    else:
+        came_to(content)
+
+
+def wants_json(arguments: argparse.Namespace) -> bool:
+    """Return whether JSON was asked for, as far as can be told without settings."""
+    output = BY_NAME["output"]
+    said = getattr(arguments, output.attribute, None)
+    return (said or os.environ.get(output.variable)) == OutputMode.JSON
 
 
 def settings_known(resolved: Resolved) -> None:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from batch_updater.cli.ending import print_json
 from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.show import print_json
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import UsageError

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from batch_updater.cli.ending import print_json
 from batch_updater.cli.flags import flags_of
 from batch_updater.cli.log import set_log_format
-from batch_updater.cli.show import print_json, print_summary
+from batch_updater.cli.show import print_summary
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import resolve
 from batch_updater.errors import RunDirectoryError, UsageError

@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batch_updater.cli.apply import refuse_unfit
+from batch_updater.cli.ending import tell_programs
 from batch_updater.cli.rerun import load, make_job
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, tell_programs
+from batch_updater.cli.show import note
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, resolve
 from batch_updater.errors import RunDirectoryError, UsageError

@@ -21,9 +21,10 @@ from batch_updater.cli.apply import (
     resolve_for,
 )
 from batch_updater.cli.asking import ask_whether_meant
+from batch_updater.cli.ending import tell_programs
 from batch_updater.cli.export import check_target
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_config, print_json
+from batch_updater.cli.show import note, print_config
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved, resolve
@@ -174,17 +175,16 @@ def _fields(counts: Counter[str]) -> str:
 
 def _tell(facts: PlanFacts, undo: Undo, file: str, output: OutputMode) -> int:
     """Say what is in the plan that was asked for; nothing is sent."""
+    content = {
+        "statuses": dict(facts.counts),
+        "changes": dict(undo.changes),
+        "kept": dict(undo.kept),
+        "file": file,
+        "next_command": apply_command(file),
+        "exit_code": 0,
+    }
+    tell_programs(content, as_json=output is OutputMode.JSON)
     if output is OutputMode.JSON:
-        print_json(
-            {
-                "statuses": dict(facts.counts),
-                "changes": dict(undo.changes),
-                "kept": dict(undo.kept),
-                "file": file,
-                "next_command": apply_command(file),
-                "exit_code": 0,
-            }
-        )
         return 0
     for line in (*_lines(facts, undo), f"file        {file}"):
         print(printable(line))

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.ending import tell_programs
 from batch_updater.cli.show import (
     note_face_set,
     note_survey,
     print_config,
     print_summary,
-    tell_programs,
 )
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import LogFormat, OutputMode

@@ -1,19 +1,14 @@
 """What commands print: stdout carries data and summary, stderr all the rest."""
 
-import argparse
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
-from batch_updater.cli.ending import came_to
-from batch_updater.config.modes import OutputMode
-from batch_updater.config.options import BY_NAME
+from batch_updater.cli.ending import tell_programs
 from batch_updater.config.settings import Resolved, Settings
 from batch_updater.delivery.window import End
 from batch_updater.frs.protocol import LIST_WINDOW, FaceSet
-from batch_updater.inert import json_line, printable
+from batch_updater.inert import printable
 from batch_updater.intake.survey import Survey
 from batch_updater.mapping.rules import Problem
 from batch_updater.models import PlanStatus
@@ -33,20 +28,6 @@ _STATUSES = {
     PlanStatus.FAILED: "failed",
 }
 _LONG = 600.0  # seconds, from which on people want to know when it will be over
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object as the last line of stdout."""
-    came_to(content)
-    print(json_line(content))
-
-
-def tell_programs(content: Mapping[str, Any], *, as_json: bool) -> None:
-    """Tell programs what a command came to, where people are told otherwise."""
-    if as_json:
-        print_json(content)
-    else:
-        came_to(content)
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -189,10 +170,3 @@ def _what(problems: list[Problem], *, values: bool) -> str:
         message = f": {problem.message}" if values else ""
         said.append(f"{problem.rule}{column}{message}")
     return printable("; ".join(said))
-
-
-def wants_json(arguments: argparse.Namespace) -> bool:
-    """Return whether JSON was asked for, as far as can be told without settings."""
-    output = BY_NAME["output"]
-    said = getattr(arguments, output.attribute, None)
-    return (said or os.environ.get(output.variable)) == OutputMode.JSON

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from batch_updater.cli.arguments import open_inputs, resolve_arguments
+from batch_updater.cli.ending import tell_programs
 from batch_updater.cli.flags import flags_of
 from batch_updater.cli.rerun import load
 from batch_updater.cli.run import perform
-from batch_updater.cli.show import note, print_config, tell_programs
+from batch_updater.cli.show import note, print_config
 from batch_updater.config.connection import connect_to_face_set
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.options import BY_NAME

@@ -72,6 +72,11 @@ class Nights:
             lines.append(f"{face['face_id']},{n},{team}")
         (self.folder / "staff.csv").write_text("\n".join(lines) + "\n")
 
+    def add_line(self, line: str) -> None:
+        """Let the warehouse's file have one more line."""
+        with (self.folder / "staff.csv").open("a") as file:
+            file.write(f"{line}\n")
+
     def team(self, number: int) -> object:
         """Return the team that FRS holds."""
         state = self.bench.emulator.state

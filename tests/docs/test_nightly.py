@@ -61,6 +61,14 @@ def test_a_night_without_changes(nights: Nights) -> None:
     assert nights.bench.updates == 0
 
 
+def test_bad_rows_alone(nights: Nights) -> None:
+    """Where nothing is to be changed, but a row is bad, the night ends with 1 and sends nothing."""
+    nights.add_line("face9999,not-a-number,red")
+    assert nights.night().code == 1
+    assert steps(nights) == [("plan", 1), ("apply", 1)]
+    assert nights.bench.updates == 0
+
+
 def test_too_many_changes(nights: Nights) -> None:
     """An input that would change more than usual changes nothing."""
     nights.say(dict.fromkeys(range(20), "none"))
