@@ -66,6 +66,7 @@ class DoubtRow:
     Args:
         until: a moment after which it is sure to have happened or not, in seconds
             since the epoch; None while it may still be sent.
+        mark: the latest session that had begun when that was said.
         carried: whether an earlier session may have applied it already.
     """
 
@@ -75,6 +76,7 @@ class DoubtRow:
     row_number: int
     session: int
     until: float | None
+    mark: int
     carried: bool
 
 

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ CREATE TABLE faces (
 CREATE TABLE doubts (
   face TEXT NOT NULL, run INTEGER NOT NULL, source TEXT NOT NULL,
   row_number INTEGER NOT NULL, session INTEGER NOT NULL, until REAL,
-  carried INTEGER NOT NULL, PRIMARY KEY (face, run, source, row_number)) WITHOUT ROWID;
+  mark INTEGER NOT NULL, carried INTEGER NOT NULL, PRIMARY KEY (face, run, source, row_number)) WITHOUT ROWID;
 CREATE INDEX doubts_by_session ON doubts (session);
 """
 _KNOWN = """
@@ -63,7 +63,7 @@ SELECT f.id, f.shape, f.held, f.at, f.run, f.mark FROM json_each(?) AS asked
 CROSS JOIN faces AS f ON f.id = asked.value
 """
 _DOUBTS = """
-SELECT d.face, d.run, d.source, d.row_number, d.session, d.until, d.carried
+SELECT d.face, d.run, d.source, d.row_number, d.session, d.until, d.mark, d.carried
 FROM json_each(?) AS asked CROSS JOIN doubts AS d ON d.face = asked.value
 """
 
@@ -221,11 +221,9 @@ class StateStore:
 
     def put_doubts(self, doubts: Iterable[DoubtRow]) -> None:
         """Add rows that are in doubt."""
-        rows = (
-            (d.face_id, d.run, d.source, d.row_number, d.session, d.until, d.carried)
-            for d in doubts
+        self._db.executemany(
+            "REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(astuple, doubts)
         )
-        self._db.executemany("REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def drop_doubts(self, keys: Iterable[DoubtKey]) -> None:
         """Remove rows that are in doubt no more."""
@@ -245,8 +243,8 @@ class StateStore:
     def settle_doubts(self, session: int, until: float) -> None:
         """Let no row of a session be under way after a moment."""
         self._db.execute(
-            "UPDATE doubts SET until = ? WHERE session = ? AND until IS NULL",
-            (until, session),
+            "UPDATE doubts SET until = ?, mark = ? WHERE session = ? AND until IS NULL",
+            (until, self.last_session(), session),
         )
 
     def sessions(self) -> list[SessionRow]:

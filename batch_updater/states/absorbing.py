@@ -145,15 +145,15 @@ class Page:
         key: RowKey = (session.run, told["source"], told["row_number"])
         outcome, ended = told["outcome"], told["ended"]
         if told["ambiguous"]:
-            face.left_open(told["face_id"], key, session.number, ended)
+            face.left_open(told["face_id"], key, session, ended)
         elif outcome in _GONE or _tells_of_no_face(told["error_code"]):
             face.gone(key, session, ended)
         elif not told["tried"]:
-            face.not_applied(key, ended)
+            face.not_applied(key, session, ended)
         elif outcome in _LEFT and (told["payload"] or outcome == Outcome.UPDATED):
             face.written(key, _written(told, merges=merges), session)
         else:
-            face.not_applied(key, ended)
+            face.not_applied(key, session, ended)
 
 
 def _faces_in(told: Sequence[Record | Lines]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Bringing a state up to date with the journals of the runs that keep it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,11 +16,19 @@ from batch_updater.states.absorbing import absorb
 from batch_updater.states.faces import LINGERING
 from batch_updater.states.places import UNSURE
 
+Clock = Callable[[], float]
+"""Tells the seconds since the epoch."""
+
 Run = list[SessionRow]
 """The sessions of one run, in order."""
 
 
-def catch_up(store: StateStore) -> list[str]:
+def now() -> float:
+    """Return this moment, in seconds since the epoch."""
+    return datetime.now(UTC).timestamp()
+
+
+def catch_up(store: StateStore, clock: Clock = now) -> list[str]:
     """
     Take in the journals of all runs that are not over; return what is in the way.
 
@@ -38,7 +46,7 @@ def catch_up(store: StateStore) -> list[str]:
     for run in runs_of(store):
         if not run[-1].over:
             try:
-                _take_in(store, run)
+                _take_in(store, run, clock)
             except RunDirectoryError as error:
                 remarks.append(_lost(run[-1], error))
     return remarks
@@ -59,14 +67,13 @@ def is_live(session: SessionRow) -> bool:
         return False
 
 
-def _take_in(store: StateStore, run: Run) -> None:
+def _take_in(store: StateStore, run: Run, clock: Clock) -> None:
     directory = directory_of(run[-1])
     with _quiet(directory) as quiet:
         absorb(store, run, directory.journal)
         if quiet:
-            now = datetime.now(UTC).timestamp()
             with store.transaction():
-                end_sessions(store, run, now + LINGERING)
+                end_sessions(store, run, clock() + LINGERING)
 
 
 def end_sessions(

@@ -77,23 +77,27 @@ class FaceState:
     def handed_out(self, face_id: str, key: RowKey, session: int) -> None:
         """Take note that a row may be sent from now on."""
         self.doubts[key] = DoubtRow(
-            face_id, *key, session, until=None, carried=key in self.doubts
+            face_id, *key, session, until=None, mark=0, carried=key in self.doubts
         )
 
-    def left_open(self, face_id: str, key: RowKey, session: int, ended: float) -> None:
+    def left_open(
+        self, face_id: str, key: RowKey, session: Session, ended: float
+    ) -> None:
         """Take note that a row may have been applied."""
-        until = ended + LINGERING
-        self.doubts[key] = DoubtRow(face_id, *key, session, until, carried=True)
+        until, mark = ended + LINGERING, session.mark
+        self.doubts[key] = DoubtRow(
+            face_id, *key, session.number, until=until, mark=mark, carried=True
+        )
 
-    def not_applied(self, key: RowKey, ended: float) -> None:
+    def not_applied(self, key: RowKey, session: Session, ended: float) -> None:
         """Take note that a row was not applied in this session."""
         doubt = self.doubts.pop(key, None)
         if doubt and doubt.carried:  # but perhaps in an earlier one
-            self.left_open(doubt.face_id, key, doubt.session, ended)
+            self.left_open(doubt.face_id, key, session, ended)
 
     def gone(self, key: RowKey, session: Session, ended: float) -> None:
         """Take note that a face is not what anybody thought: nothing is known of it."""
-        self.not_applied(key, ended)
+        self.not_applied(key, session, ended)
         self._keep(None, session, ended)
 
     def written(self, key: RowKey, told: Written, session: Session) -> None:
@@ -106,7 +110,7 @@ class FaceState:
         self.doubts.pop(key, None)
         sure = not self.doubts
         for other, doubt in list(self.doubts.items()):
-            if doubt.until is not None and doubt.until <= told.began:
+            if _is_settled(doubt, told, session):
                 del self.doubts[other]
         if self.mark < session.number or self.run == session.run:
             before = self.fields or {} if sure else {}
@@ -120,6 +124,18 @@ class FaceState:
     ) -> None:
         self.fields, self.at = fields, int(at)
         self.run, self.mark = session.run, session.mark
+
+
+def _is_settled(doubt: DoubtRow, told: Written, session: Session) -> bool:
+    """
+    Return whether a write came for sure after a row that may have been applied.
+
+    Its session began once that row was known to be over; clocks, which people set,
+    only say whether it was soon after.
+    """
+    if doubt.until is None:
+        return False
+    return doubt.mark < session.number and doubt.until <= told.began
 
 
 def _after(before: Mapping[str, Any], told: Written) -> Mapping[str, Any] | None:

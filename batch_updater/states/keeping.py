@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from batch_updater.files.state_rows import SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import Task
 from batch_updater.states.absorbing import absorb
-from batch_updater.states.catching_up import catch_up, end_sessions
+from batch_updater.states.catching_up import catch_up, end_sessions, now
 from batch_updater.states.faces import LINGERING
 from batch_updater.states.places import StatePlace
 from batch_updater.states.registering import Beginning, register
@@ -72,12 +71,11 @@ class Keeper:
             for task in self._untaken
             if isinstance(task, Task)
         ]
-        until = datetime.now(UTC).timestamp() + LINGERING
         with self._opened() as store:
             absorb(store, self._sessions, self._journal)
             with store.transaction():
                 store.drop_unsent(never_sent)
-                end_sessions(store, self._sessions, until)
+                end_sessions(store, self._sessions, now() + LINGERING)
 
     def _opened(self) -> closing[StateStore]:
         return closing(StateStore(self.place.path, self.place.owner))

@@ -11,7 +11,7 @@ import orjson
 from batch_updater.files.state_rows import Counts
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType
-from batch_updater.states.catching_up import catch_up, runs_of
+from batch_updater.states.catching_up import Clock, catch_up, now, runs_of
 from batch_updater.states.places import FORGOTTEN, StatePlace, place_of, state_directory
 from batch_updater.states.seeing import SeenFace, renew, take_seen
 
@@ -102,14 +102,14 @@ class State:
         runs = runs_of(self._store)
         return Runs(len(runs), sum(not run[-1].over for run in runs))
 
-    def catch_up(self) -> list[str]:
+    def catch_up(self, clock: Clock = now) -> list[str]:
         """
         Take in the journals of runs that keep this state; to be called first.
 
         Returns:
             Remarks for people: a journal is gone or damaged. Nothing is known then.
         """
-        remarks = catch_up(self._store)
+        remarks = catch_up(self._store, clock)
         self._sure = not remarks
         return remarks
 

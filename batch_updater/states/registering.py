@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_updater.files.state_rows import SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import RunKey
 from batch_updater.models import FieldType
-from batch_updater.states.catching_up import end_sessions
+from batch_updater.states.catching_up import Clock, end_sessions, now
 from batch_updater.states.faces import LINGERING
 from batch_updater.states.seeing import renew
 
@@ -36,7 +35,9 @@ class Beginning:
     start: int = 0
 
 
-def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
+def register(
+    store: StateStore, beginning: Beginning, clock: Clock = now
+) -> list[SessionRow]:
     """
     Let a state know of a session; on disk when this returns.
 
@@ -57,7 +58,7 @@ def register(store: StateStore, beginning: Beginning) -> list[SessionRow]:
             for session in store.sessions()
             if RunKey(session.run_id, session.created_at) == key
         ]
-        until = datetime.now(UTC).timestamp() + LINGERING
+        until = clock() + LINGERING
         end_sessions(store, earlier, until)
         added = store.add_session(
             SessionRow(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from batch_updater.frs.protocol import encode_update
 from batch_updater.manifest import Manifest
 from batch_updater.mapping.comparison import update_of
 from batch_updater.models import Attempt, FieldType, Outcome, Result
-from batch_updater.states.catching_up import catch_up
+from batch_updater.states.catching_up import Clock, catch_up, now
 from batch_updater.states.opening import State, open_state
 from batch_updater.states.places import StatePlace
 from batch_updater.states.registering import Beginning, register
@@ -23,6 +24,7 @@ from batch_updater.states.registering import Beginning, register
 OWNER = Owner("https://face.example.com", "project", "staff")
 TYPES = {"age": FieldType.INTEGER, "team": FieldType.STRING}
 SOURCE = "rows.csv"
+LATENCY = 0.1
 NOON = 1_800_000_000.0
 
 
@@ -50,7 +52,7 @@ class Book:
     ) -> None:
         """Write down how a row ended; with fields it was sent."""
         payload = "" if fields is None else encode_update(update_of(face_id, fields))
-        attempts = (Attempt(at, 0.1, 200),)
+        attempts = (Attempt(at, LATENCY, 200),)
         result = Result(
             source=SOURCE,
             row_number=row,
@@ -61,6 +63,10 @@ class Book:
             payload=payload if isinstance(payload, str) else payload.decode(),
         )
         self.journal.write(replace(result, **facts))
+
+    def clock(self) -> float:
+        """Return when an attempt was begun that is answered just now."""
+        return datetime.now(UTC).timestamp() - LATENCY
 
     def end(self, stop: Mapping[str, Any] | None = None) -> None:
         """Note the end of a session."""
@@ -101,7 +107,9 @@ def go_on(book: Book) -> Book:
     return replace(book, journal=journal)
 
 
-def keep(folder: Path, book: Book, **facts: Any) -> list[SessionRow]:
+def keep(
+    folder: Path, book: Book, clock: Clock = now, **facts: Any
+) -> list[SessionRow]:
     """Let the state in a folder know of a run, as one that keeps it does."""
     beginning = Beginning(
         key=book.manifest.key,
@@ -112,8 +120,8 @@ def keep(folder: Path, book: Book, **facts: Any) -> list[SessionRow]:
         merges=False,
     )
     with opened_store(folder) as store:
-        catch_up(store)
-        return register(store, replace(beginning, **facts))
+        catch_up(store, clock)
+        return register(store, replace(beginning, **facts), clock)
 
 
 @contextmanager
@@ -134,9 +142,11 @@ def opened(folder: Path) -> Iterator[State]:
         yield state
 
 
-def known(folder: Path, *face_ids: str) -> dict[str, Mapping[str, Any]]:
+def known(
+    folder: Path, *face_ids: str, clock: Clock = now
+) -> dict[str, Mapping[str, Any]]:
     """Return the fields of those of these faces that are known by now."""
     with opened(folder) as state:
-        state.catch_up()
+        state.catch_up(clock)
         found = state.look_up(face_ids)
         return {face_id: found[face_id].fields for face_id in found}
