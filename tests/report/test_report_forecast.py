@@ -18,7 +18,7 @@ def tally(updated: int, **others: int) -> Tally:
     counts.outcomes[Outcome.UPDATED] = updated
     for name, count in others.items():
         counts.outcomes[Outcome(name)] = count
-        counts.unasked += count
+        counts.unasked += count if name in {"invalid", "duplicate"} else 0
     return counts
 
 
