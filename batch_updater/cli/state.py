@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from batch_updater.cli.arguments import resolve_arguments
-from batch_updater.cli.show import note, print_config, print_json
+from batch_updater.cli.ending import print_json
+from batch_updater.cli.show import note, print_config
 from batch_updater.config.connection import endpoint_of
 from batch_updater.config.modes import OutputMode
 from batch_updater.config.settings import Resolved
