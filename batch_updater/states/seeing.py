@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import FaceRow
+from batch_updater.files.state_rows import DoubtRow, FaceRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.mapping.columns import FIELD_PREFIX
 from batch_updater.models import FieldType
@@ -22,7 +22,8 @@ class SeenFace:
     What a face was seen to hold.
 
     Args:
-        fields: by the names of mapping/comparison; None when there is no such face.
+        fields: by the names of mapping/comparison; None when there is no such face,
+            or it is not what anybody thought.
         at: when FRS was asked, in seconds since the epoch.
     """
 
@@ -57,24 +58,42 @@ def take_seen(store: StateStore, seen: Mapping[str, SeenFace]) -> None:
     """
     Take in what faces were seen to hold, where nothing newer is known.
 
-    A face of which anything is open stays so. One that was written within a minute
-    before may have been seen as it was before that, so it is passed over. Of a run
+    A face of which anything is open stays so, but for what can no longer be carried
+    out when the face is asked for. One that was written within a minute
+    before may have been seen as it was before that, so what it holds is passed over;
+    that nothing is known of it can be said at any time. Of a run
     that goes on meanwhile nobody knows the order: no run is named as the writer, so
     that of both only what they agree on holds.
     """
     ids = sorted(seen)
     with store.transaction():
         mark = store.last_session()
-        doubtful = {doubt.face_id for doubt in store.doubts(ids)}
-        known = {row.face_id: row.at for row in store.faces(ids)}
+        written = {row.face_id: row.at for row in store.faces(ids)}
+        doubts = list(store.doubts(ids))
+        doubtful = {d.face_id for d in doubts if not _is_over(d, seen[d.face_id].at)}
+        news = {
+            face_id: each
+            for face_id, each in sorted(seen.items())
+            if face_id not in doubtful and _is_news(each, written.get(face_id, 0))
+        }
         store.put_faces(
-            FaceRow(
-                face_id, _plain(seen[face_id].fields), int(seen[face_id].at), 0, mark
-            )
-            for face_id in ids
-            if face_id not in doubtful
-            and known.get(face_id, 0) + LINGERING < seen[face_id].at
+            FaceRow(face_id, _plain(each.fields), int(each.at), 0, mark)
+            for face_id, each in news.items()
         )
+        store.drop_doubts(
+            (d.face_id, d.run, d.source, d.row_number)
+            for d in doubts
+            if d.face_id in news
+        )
+
+
+def _is_over(doubt: DoubtRow, at: float) -> bool:
+    """Return whether a row that is in doubt could not be applied any more by then."""
+    return doubt.until is not None and doubt.until <= at
+
+
+def _is_news(seen: SeenFace, written: int) -> bool:
+    return seen.fields is None or written + LINGERING < seen.at
 
 
 def _plain(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

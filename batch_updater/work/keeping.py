@@ -23,6 +23,7 @@ from batch_updater.states.keeping import Keeper, pieces, sending_facts
 from batch_updater.states.opening import Known, open_place
 from batch_updater.states.places import StatePlace, place_of, state_directory
 from batch_updater.states.registering import Beginning
+from batch_updater.states.sightings import seen_faces
 from batch_updater.work.work import Batches, Session
 
 
@@ -46,7 +47,7 @@ def with_state(ready: Ready, notices: Notices) -> Ready:
             "--no-check-ahead does not look",
             hint="Leave out --no-check-ahead.",
         )
-    place = _place(ready)
+    place = _place(ready, makes=makes_state(job))
     if place is None or (job.settings.dry_run and not place.path.exists()):
         return ready
     with open_place(place) as state:
@@ -61,9 +62,9 @@ def with_state(ready: Ready, notices: Notices) -> Ready:
     return replace(ready, job=replace(job, texts=texts), keeper=Keeper(place))
 
 
-def _place(ready: Ready) -> StatePlace | None:
+def _place(ready: Ready, *, makes: bool) -> StatePlace | None:
     """Return where the state is, if it is there or this job makes it."""
-    job, makes = ready.job, makes_state(ready.job)
+    job = ready.job
     try:
         directory = state_directory(job.settings.state, os.environ)
     except StateError:
@@ -73,6 +74,31 @@ def _place(ready: Ready) -> StatePlace | None:
     face_set = job.settings.face_set or ""
     place = place_of(directory, job.connection.endpoint, ready.project_id, face_set)
     return place if makes or place.path.exists() else None
+
+
+def take_reads(session: Session, *, makes: bool) -> None:
+    """
+    Let the state know what faces were seen to hold, as far as the journal says.
+
+    Args:
+        makes: whether to begin a state where there is none.
+    """
+    ready = session.ready
+    try:
+        place = _place(ready, makes=makes)
+        if place is None:
+            return
+        with open_place(place) as state:
+            if not (makes or state.is_kept):
+                return
+            state.catch_up()
+            state.renew(ready.face_set.fields, ready.face_set.id)
+            for seen in seen_faces(session.run.directory):
+                state.see(seen)
+    except StateError as error:
+        session.outlet.signals.notices.tell(
+            f"what was read is not in the state: {error.message}"
+        )
 
 
 @asynccontextmanager

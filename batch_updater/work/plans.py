@@ -19,10 +19,10 @@ from batch_updater.frs.protocol import Face, write_faces
 from batch_updater.jobs import Ready
 from batch_updater.manifest import load_manifest, read_selection
 from batch_updater.models import Against, Outcome, Result, Task
-from batch_updater.planning.feeding import seen_faces
 from batch_updater.planning.knowing import fresh_rows, known_fields, sample
 from batch_updater.planning.listing import Listed, listed_before
 from batch_updater.states.opening import State, open_state, state_directory
+from batch_updater.work.keeping import take_reads
 from batch_updater.work.updates import look_ahead
 from batch_updater.work.work import Batches, Session, Work
 
@@ -62,22 +62,7 @@ async def _sending(session: Session) -> AsyncIterator[Send]:
     await asyncio.to_thread(_keep_known, session)
     yield session.outlet.reader().read_face
     if not session.outlet.signals.gate.closed:  # else once it has been resumed
-        await asyncio.to_thread(_feed_state, session)
-
-
-def _feed_state(session: Session) -> None:
-    """Let the state know what was read: the next plan then asks for less."""
-    face_set = session.ready.face_set
-    try:
-        with _state_of(session.ready) as state:
-            state.catch_up()
-            state.renew(face_set.fields, face_set.id)
-            for seen in seen_faces(session.run.directory):
-                state.see(seen)
-    except StateError as error:
-        session.outlet.signals.notices.tell(
-            f"what was read is not in the state: {error.message}"
-        )
+        await asyncio.to_thread(take_reads, session, makes=True)
 
 
 def _keep_known(session: Session) -> None:

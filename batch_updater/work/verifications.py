@@ -1,5 +1,6 @@
 """Rows that are read back: each face is held against what its row says."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from batch_updater.report.text import count_rows
 from batch_updater.selection import Selection
 from batch_updater.verifying.asked import Verified
 from batch_updater.verifying.overwritten import Overwritten, Values
+from batch_updater.work.keeping import take_reads
 from batch_updater.work.updates import look_ahead
 from batch_updater.work.work import Session, Work, rows_as_they_are
 
@@ -102,6 +104,8 @@ async def _sending(session: Session) -> AsyncIterator[Send]:
     ready = session.ready
     types = {**ready.face_set.fields, **ready.types.types}
     yield session.outlet.verifier(types).verify
+    # Also when it ends early: what it has found by then need not be found again.
+    await asyncio.to_thread(take_reads, session, makes=False)
 
 
 VERIFICATIONS = Work(look=look_ahead, choose=_choose, items=_items, sending=_sending)

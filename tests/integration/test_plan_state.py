@@ -246,6 +246,21 @@ def test_what_a_plan_has_read_need_not_be_read_again(bench: Bench) -> None:
     assert known[1]["changes"] == rows[1]["changes"]
 
 
+def test_what_a_verification_finds_wrong_is_looked_at_again(bench: Bench) -> None:
+    """A face that does not hold what it should is no longer known, others still are."""
+    seed(bench, 300)
+    remember(bench, {1: {"age": 1}, 2: {"age": 7}, 301: {"age": 301}})
+    ages(bench, {1: 1, 2: 7, 301: 301})
+    flags = ("--run-dir", "verified", "--settle", "0s", *bench.target)
+    verified = bench.command("verify", "faces.csv", *flags)
+    planned = plan(bench, "faces.csv", "--drift-sample", "0%")
+    rows = read(bench)
+
+    assert (verified.code, planned.code) == (6, 1)
+    assert statuses(rows) == ["same", "change", "missing"]
+    assert [row["seen_in"] for row in rows] == ["state", "face", None]
+
+
 def test_what_was_written_a_moment_ago_is_not_seen_over(bench: Bench) -> None:
     """FRS may show a face as it was before it was written, for a while."""
     seed(bench, 300)

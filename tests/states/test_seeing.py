@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from books import NOON, TYPES, keep, known, open_book, opened
 
-from batch_updater.models import FieldType
+from batch_updater.models import FieldType, Outcome
 from batch_updater.states.seeing import SeenFace
 
 AGE, TEAM = "external_fields.age", "external_fields.team"
@@ -76,6 +76,30 @@ def test_a_row_that_is_under_way_leaves_its_face_in_doubt(tmp_path: Path) -> Non
 
     assert under_way == {}
     assert known(tmp_path, "a") == {"a": {AGE: 7}}
+
+
+@pytest.mark.parametrize(("after", "held"), [(30, {}), (90, {"a": {AGE: 7}})])
+def test_a_doubt_that_is_over_ends(tmp_path: Path, after: float, held: object) -> None:
+    """Once an unanswered update cannot be carried out any more, what is seen holds."""
+    book = open_book(tmp_path, "run")
+    keep(tmp_path, book)
+    book.sending({1: "a"})
+    book.result(1, "a", {AGE: 8}, Outcome.FAILED, ambiguous=True)
+    book.end()
+    book.close()
+    with opened(tmp_path) as state:
+        state.catch_up()
+    see(tmp_path, "a", {AGE: 7}, NOON + after)
+
+    assert known(tmp_path, "a") == held
+
+
+def test_what_is_not_as_expected_is_forgotten_at_once(tmp_path: Path) -> None:
+    """A mismatch needs no patience: who knows nothing looks."""
+    applied(tmp_path)
+    see(tmp_path, "a", None, NOON + 1)
+
+    assert known(tmp_path, "a") == {}
 
 
 @pytest.mark.parametrize(("seen", "after"), [(7, {}), (8, {"a": {AGE: 8}})])

@@ -1,4 +1,4 @@
-"""What a plan has read of faces, so that the next one need not read it again."""
+"""What a plan or a verification has read of faces, as its journal tells it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,11 +15,16 @@ from batch_updater.models import Outcome
 from batch_updater.states.seeing import SeenFace
 
 _COLUMNS = ("source", "row_number", "outcome", "face_id", "payload", "attempts")
-_ANSWERS = frozenset({Outcome.EXPORTED, Outcome.MISSING})
+_ANSWERS = frozenset({Outcome.EXPORTED, Outcome.MISSING, Outcome.MISMATCH})
 
 
 def seen_faces(directory: RunDirectory) -> Iterator[dict[str, SeenFace]]:
-    """Yield what the journal of a plan says of faces, some thousand at a time."""
+    """
+    Yield what a journal says of faces that were read, some thousand at a time.
+
+    Of a face that does not hold what a verification expects nothing is believed any
+    more, so that the next plan looks at it.
+    """
     listed_at = _listed_at(directory)
     for lines in read_bulk(directory.journal, _COLUMNS):
         if isinstance(lines, Lines):
@@ -42,7 +47,8 @@ def _seen(lines: Lines, listed_at: float) -> Iterator[tuple[str, SeenFace]]:
     ]
     for face_id, outcome, payload, at in zip(*columns, asked.tolist(), strict=True):
         if outcome in _ANSWERS:
-            yield face_id, SeenFace(_held(payload), at)
+            held = _held(payload) if outcome == Outcome.EXPORTED else None
+            yield face_id, SeenFace(held, at)
 
 
 def _held(payload: str | None) -> Mapping[str, Any] | None:
