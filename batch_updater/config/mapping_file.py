@@ -62,6 +62,8 @@ def settle(texts: Texts, mapping: ColumnMapping, endpoint: str) -> Texts:
     for name in ("token-file", "ca-cert", "quota-dir", "to"):
         if name in settled:
             settled[name] = (str(Path(settled[name][-1]).absolute()),)
+    if "state" in settled and not settled["state"][-1].startswith("~"):
+        settled["state"] = (str(Path(settled["state"][-1]).absolute()),)
     return settled
 
 

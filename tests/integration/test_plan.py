@@ -395,3 +395,22 @@ def test_the_readers_of_the_readme(
     assert "change    2" in printed[0]
     assert f"{face(2)} external_fields.age 2 -> 0\n" in printed[0]
     assert printed[1] == f"3 staff 2 {sha256}\n"
+
+
+def test_a_plan_whose_time_is_over(bench: Bench) -> None:
+    """It ends with 5 and without a file; the next window goes on where it stopped."""
+    seed(bench, 900)
+    slow = fault("delay", operation=ONE, seconds=0.1, times=0)
+    bench.emulator.script([slow])
+    name = ages(bench, {n: n for n in range(1, 61)})
+    words = ("--against", "remote", "--concurrency", "2", "--page", "1")
+    first = plan(bench, name, *words, "--max-duration", "0.8s")
+    made = (bench.folder / "plan.parquet").exists()
+    bench.emulator.script([])
+    again = bench.command("resume", "job")
+
+    assert (first.code, made) == (5, False)
+    assert "next        batch-updater resume job" in first.out
+    assert again.code == 0
+    assert statuses(read(bench)) == ["same"] * 60
+    assert asked(bench, ONE) == 60

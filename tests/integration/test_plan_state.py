@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from bench import FACE_SET, FIELDS, Bench, Ended, face
+from bench import FACE_SET, FIELDS, Bench, Ended, face, fault
 from test_plan import ONE, ages, asked, plan, read, seed, statuses
 
 from batch_updater.files.plan_file import read_plan
@@ -203,6 +203,28 @@ def test_a_plan_made_again_goes_by_the_state_of_its_time(bench: Bench) -> None:
     assert before[0]["changes"][0]["old"] == "1"
     assert lost.code == 2
     assert "known.parquet is gone" in lost.err
+
+
+def test_a_plan_goes_on_with_its_state_from_anywhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the state is does not change with the current folder."""
+    seed(bench, 300)
+    fails = fault("respond", operation=ONE, face_id=face(2), code="FRS.0018")
+    bench.emulator.script([fails])
+    name = ages(bench, {1: 1, 2: 2})
+    where = ("--state", "states", "--max-attempts", "1")
+    assert plan(bench, name, *where).code == 1
+    elsewhere = bench.folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+
+    assert bench.command("resume", str(bench.folder / "job")).code == 0
+    assert statuses(read(bench)) == ["same", "same"]
+    assert not list(elsewhere.iterdir())
+    assert bench.record().manifest["settings"]["state"] == [
+        str(bench.folder / "states")
+    ]
 
 
 def test_auto_without_state_looks_at_all_in_frs(bench: Bench) -> None:
