@@ -44,8 +44,7 @@ def apply(arguments: argparse.Namespace) -> int:
     job = _careful_if_repeated(job)
     if not changes_of(facts):
         return leave(job)
-    if not job.settings.dry_run:
-        ask_whether_meant(facts, job.settings, apply_command(arguments.plan))
+    ask_whether_meant(facts, job.settings, apply_command(arguments.plan))
     return perform(job, quiet=arguments.quiet)
 
 
@@ -114,7 +113,8 @@ def leave(job: Job) -> int:
     found = survey_plan(make_intake(job.settings, job.inputs))
     duplicates_bad = job.settings.on_duplicate is OnDuplicate.ERROR
     bad = found.bad - (0 if duplicates_bad else found.duplicates)
-    note(f"the plan changes nothing in its {count_rows(found.total)}: nothing was sent")
+    what = "put back" if job.plan and is_undo(job.plan) else "change"
+    note(f"nothing to {what} in {count_rows(found.total)}: nothing was sent")
     content = {**found.as_json(), "exit_code": int(bad > 0)}
     tell_programs(content, as_json=job.settings.output is OutputMode.JSON)
     return int(bad > 0)

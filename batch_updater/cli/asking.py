@@ -18,6 +18,8 @@ def ask_whether_meant(facts: PlanFacts, settings: Settings, again: str) -> None:
     """
     Return if a plan may be sent: a rollback is always asked about, a plan if it is large.
 
+    A dry run asks nothing, but says what is not allowed.
+
     Args:
         again: the command to type instead of answering.
 
@@ -27,7 +29,7 @@ def ask_whether_meant(facts: PlanFacts, settings: Settings, again: str) -> None:
     if settings.max_changes is not None:
         refuse_too_many(facts, settings.max_changes)
     asked = is_undo(facts) or (settings.max_changes is None and is_unusual(facts))
-    if settings.yes or not asked:
+    if settings.yes or settings.dry_run or not asked:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise unanswered(facts, again)

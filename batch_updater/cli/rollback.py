@@ -199,7 +199,6 @@ def _send(
     job = make_plan_job(facts, open_plan_input(path, _NAME), resolved)
     if not changes_of(facts):
         return leave(job)
-    if not job.settings.dry_run:
-        words = ["batch-updater", "rollback", arguments.run_directory]
-        ask_whether_meant(facts, job.settings, shlex.join(words))
+    words = ["batch-updater", "rollback", arguments.run_directory]
+    ask_whether_meant(facts, job.settings, shlex.join(words))
     return perform(job, quiet=arguments.quiet)

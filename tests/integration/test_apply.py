@@ -312,7 +312,7 @@ def test_a_plan_without_a_change(bench: Bench) -> None:
     write_plan(bench, same)
     ended = apply(bench, "--output", "json")
     assert (ended.code, ended.json["statuses"]) == (0, {"same": 2})
-    assert "changes nothing" in ended.err
+    assert "nothing to change in 2 rows" in ended.err
     assert not Path("job").exists()
     write_plan(bench, [*same, plan_row("gone0001", PlanStatus.MISSING)])
     assert apply(bench).code == 1
@@ -344,6 +344,8 @@ def test_a_dry_run_of_a_plan(bench: Bench) -> None:
     assert (ended.code, bench.updates, Path("job").exists()) == (0, 0, False)
     assert f"{AGE} 4" in ended.err
     assert "4 rows would be sent" in ended.out
+    limited = bench.command("apply", name, "--dry-run", "--max-changes", "1")
+    assert (limited.code, "--max-changes allows 1" in limited.err) == (2, True)
     told = bench.command("apply", name, "--dry-run", "--output", "json").json
     assert (told["clean"], told["changes"]) == (4, {AGE: 4})
 

@@ -256,6 +256,30 @@ def test_what_changed_nothing(bench: Bench) -> None:
     assert (ended.code, "changed nothing" in ended.err) == (2, True)
 
 
+def test_a_run_that_found_all_as_it_should_be(bench: Bench) -> None:
+    """Where nothing was changed there is nothing to put back, and that is no failure."""
+    ids = seed_ages(bench, 2)
+    source = write_rows(bench, [(face_id, n) for n, face_id in enumerate(ids, 1)])
+    assert bench.run(source, "--backup").code == 0
+    ended = rollback(bench)
+    assert (ended.code, "nothing to put back" in ended.err) == (0, True)
+    assert not Path("back").exists()
+
+
+def test_the_state_follows(bench: Bench) -> None:
+    """What the state says after a rollback is what the service holds."""
+    ids = seed_ages(bench, 4)
+    source = write_rows(bench, [(face_id, 50) for face_id in ids])
+    target = (*bench.target, "-o", "plan.parquet", "--rate", "1000")
+    assert bench.command("plan", source, *target, "--run-dir", "looked").code == 0
+    assert apply(bench).code == 0
+    same = bench.command("plan", source, *target, "--against", "state")
+    assert "same        4" in same.out
+    assert rollback(bench).code == 0
+    changed = bench.command("plan", source, *target, "--against", "state")
+    assert "1 -> 50" in changed.out
+
+
 def test_a_run_that_goes_on(bench: Bench) -> None:
     """A run directory that is in use is left to who uses it."""
     seed_ages(bench, 1)
