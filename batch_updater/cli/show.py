@@ -18,7 +18,6 @@ from batch_updater.report.progress import progress_log
 from batch_updater.report.summary import Summary
 from batch_updater.report.text import count_rows, render_summary
 from batch_updater.upkeep import window_of
-from batch_updater.work.careful import requests_a_row
 
 _STATUSES = {
     PlanStatus.CHANGE: "to change",
@@ -53,7 +52,7 @@ def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
     """
     values, rate = settings.include_values, settings.rate
     reads = bool(survey.statuses) and settings.check_drift
-    each = 2 if reads else requests_a_row(settings)
+    each = 2 if reads else settings.requests_a_row
     for line in survey_lines(survey, rate, rows, values=values, each=each):
         note(line)
     if end := window_of(settings).opened()():

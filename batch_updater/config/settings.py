@@ -101,6 +101,12 @@ class Settings:
     metadata_endpoint: str
     token_file: Path | None
 
+    @property
+    def requests_a_row(self) -> int:
+        """How many requests a row takes: two where its face is read first."""
+        reads = self.update_mode is UpdateMode.READ_MODIFY_WRITE
+        return 2 if self.backup or reads else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -3,25 +3,18 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from batch_updater.config.settings import Settings
 from batch_updater.delivery.pool import Send
 from batch_updater.files.before_images import open_images
 from batch_updater.jobs import Job, Ready
 from batch_updater.mapping.care import Care
-from batch_updater.models import RowLayout, Task, UpdateMode
+from batch_updater.models import RowLayout, Task
 from batch_updater.selection import Selection
 from batch_updater.work.work import Session
 
 
 def needs_care(job: Job) -> bool:
     """Return whether rows are more than sent as they are."""
-    return job.plan is not None or requests_a_row(job.settings) > 1
-
-
-def requests_a_row(settings: Settings) -> int:
-    """Return how many requests a row takes: two where its face is read first."""
-    reads = settings.update_mode is UpdateMode.READ_MODIFY_WRITE
-    return 2 if settings.backup or reads else 1
+    return job.plan is not None or job.settings.requests_a_row > 1
 
 
 @asynccontextmanager

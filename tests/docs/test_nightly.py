@@ -133,6 +133,18 @@ def test_commands_and_variables_of_the_pages_exist() -> None:
     assert named <= known, named - known
 
 
+def test_every_page_is_reached() -> None:
+    """README and the pages link to pages that exist, and to all of them."""
+    pages = sorted(DOCS.glob("*.md"))
+    linked = set()
+    for page in (DOCS.parent / "README.md", *pages):
+        for link in re.findall(
+            r"\]\(((?:docs/)?[\w-]+\.md)\)", page.read_text("utf-8")
+        ):
+            linked.add((page.parent / link).resolve())
+    assert linked == {page.resolve() for page in pages}
+
+
 def test_every_exit_code_has_a_morning() -> None:
     """The table of mornings knows every code that a night may end with."""
     text = (DOCS / "nightly.md").read_text("utf-8")

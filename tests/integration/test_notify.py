@@ -296,6 +296,7 @@ def test_the_address_is_nowhere(
     flag = ("--notify-url", url)
     loud = ("-vv", "--log-format", "json")
     source = bench.prepare(3)
+    other = bench.write("b.csv", [{"face_id": "face0001", "external_fields.age": "9"}])
     monkeypatch.setenv("BATCH_UPDATER_NOTIFY_URL", url)
     said = []
     for words in (
@@ -304,14 +305,17 @@ def test_the_address_is_nowhere(
         ("run", source, *bench.target, *flag, "--print-config"),
         ("resume", "job", *flag, *loud),
         ("retry", "job", "--run-dir", "again", *flag, *loud),
+        ("plan", other, "-o", "p.parquet", "--run-dir", "plan", *bench.target, *flag),
+        ("apply", "p.parquet", "--yes", "--run-dir", "applied", *flag, *loud),
+        ("verify", "applied", "--run-dir", "verified", *flag, *loud),
         ("results", "job", *loud),
         ("results", "job", *flag),
         ("export", "staff", "-o", "faces.parquet", *bench.target[:4], *flag, *loud),
     ):
         ended = bench.command(*words)
         said.append(ended.out + ended.err)
-    assert len(hook.came) == 4
-    assert sum("/*** is not" in text or "/***: it" in text for text in said) == 4
+    assert len(hook.came) == 7
+    assert sum("/*** is not" in text or "/***: it" in text for text in said) == 7
     assert re.search(r"notify-url +http://\*\*\*@127.0.0.1:\d+/\*\*\*", said[2])
     assert SECRET not in "".join(said)
     for path in bench.folder.rglob("*"):
