@@ -1,9 +1,11 @@
 """Every input, chunk by chunk, with its columns bound."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batch_updater.errors import InputError
+from batch_updater.files.formats import PLAN_COLUMNS
 from batch_updater.files.inputs import Input, InputFormat
 from batch_updater.files.source import (
     Chunk,
@@ -76,7 +78,7 @@ class Intake:
         try:
             return bind(names, self.mapping, source)
         except InputError as error:
-            hint = delimiter_hint(names) or error.hint
+            hint = _plan_hint(names, source) or delimiter_hint(names) or error.hint
             raise InputError(error.message, hint=hint) from None
 
     def rows(self, *, verify: bool = False) -> Iterator["Rows"]:
@@ -95,6 +97,12 @@ class Intake:
                     return
                 yield rows
                 start += len(rows)
+
+
+def _plan_hint(names: tuple[str, ...], source: str) -> str:
+    if not {*PLAN_COLUMNS, "changes", "seen_in"} <= {*names}:
+        return ""
+    return "It is a plan: " + shlex.join(["batch-updater", "apply", source])
 
 
 def _widest(a: FieldType, b: FieldType) -> FieldType:

@@ -370,8 +370,11 @@ def test_settings_of_a_plan(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_plan_is_no_format(bench: Bench) -> None:
-    """Nobody can say --format plan: a plan is applied."""
+    """Nobody can say --format plan, nor run a plan: it is applied."""
     assert bench.run(bench.prepare(1), "--format", "plan").code == 2
+    seed_ages(bench, 1)
+    ended = bench.run(write_plan(bench, ages(bench, 1)))
+    assert (ended.code, "batch-updater apply plan.parquet" in ended.err) == (2, True)
 
 
 def test_an_emulator_elsewhere(bench: Bench) -> None:
