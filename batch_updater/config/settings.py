@@ -193,7 +193,10 @@ def resolve(
 
 def _masked(texts: Texts) -> Texts:
     def shown(name: str) -> Callable[[str], str]:
-        return BY_NAME[name].mask or str
+        option = BY_NAME.get(
+            name
+        )  # run.json may have one that only a newer version has
+        return (option and option.mask) or str
 
     return {name: tuple(map(shown(name), given)) for name, given in texts.items()}
 
