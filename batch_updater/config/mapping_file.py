@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batch_updater.config.options import BY_NAME
+from batch_updater.config.options import mask_of
 from batch_updater.config.parsing import make_field, parse_field_type
 from batch_updater.config.settings import Settings, Texts, read_toml
 from batch_updater.errors import UsageError
@@ -49,7 +49,7 @@ def settle(texts: Texts, mapping: ColumnMapping, endpoint: str) -> Texts:
     settled = {
         name: given
         for name, given in texts.items()
-        if name != "mapping" and not BY_NAME[name].mask
+        if name != "mapping" and not mask_of(name)
     }
     said = {
         "face-id": [mapping.face_id or ""],

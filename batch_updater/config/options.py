@@ -5,6 +5,7 @@ The table of settings: one line each for flag, environment variable and file key
 `max-attempts` in batch-updater.toml. README's table is compared with this one.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -359,3 +360,9 @@ OPTIONS: tuple[Option, ...] = (
 BY_NAME = {option.name: option for option in OPTIONS}
 CONFIG_VARIABLE = "BATCH_UPDATER_CONFIG"
 PROFILE_VARIABLE = "BATCH_UPDATER_PROFILE"
+
+
+def mask_of(name: str) -> Callable[[str], str] | None:
+    """Return how a setting is shown that is a secret; None where it may be shown."""
+    option = BY_NAME.get(name)  # run.json may have one of a newer version
+    return option.mask if option else None

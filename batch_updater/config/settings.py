@@ -1,7 +1,7 @@
 """Folding defaults, file, environment and flags into one frozen value."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from datetime import datetime
@@ -17,6 +17,7 @@ from batch_updater.config.options import (
     CONFIG_VARIABLE,
     OPTIONS,
     PROFILE_VARIABLE,
+    mask_of,
 )
 from batch_updater.config.parsing import Share
 from batch_updater.config.secrets import MASK, read_secrets
@@ -192,13 +193,9 @@ def resolve(
 
 
 def _masked(texts: Texts) -> Texts:
-    def shown(name: str) -> Callable[[str], str]:
-        option = BY_NAME.get(
-            name
-        )  # run.json may have one that only a newer version has
-        return (option and option.mask) or str
-
-    return {name: tuple(map(shown(name), given)) for name, given in texts.items()}
+    return {
+        name: tuple(map(mask_of(name) or str, given)) for name, given in texts.items()
+    }
 
 
 def _parse(
@@ -261,7 +258,7 @@ def never_recorded(environ: Mapping[str, str]) -> Texts:
         name: given
         for layer in (*layers, read_environment(environ))
         for name, given in layer.texts.items()
-        if BY_NAME[name].mask
+        if mask_of(name)
     }
 
 
