@@ -53,8 +53,8 @@ def refuse_old(facts: PlanFacts, max_age: float, now: datetime) -> None:
     raise UsageError(
         f"the plan was made {when}, at {facts.created_at}; --max-age allows "
         f"{format_duration(max_age)}",
-        hint="Plan again. To send it all the same, allow more with --max-age, and say "
-        "--check-drift, which leaves faces alone that have changed since."
+        hint="Plan again. To send it all the same, allow more with --max-age: faces "
+        "that have changed since are left alone, unless --no-check-drift is said."
         if age > 0
         else "Check this machine's clock, then plan again.",
     )

@@ -1,7 +1,6 @@
 """`apply`: send what a plan says, and nothing else."""
 
 import argparse
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from batch_updater.applying.refusals import (
     refuse_old,
     refuse_other_target,
 )
-from batch_updater.applying.repeated import applied_in
 from batch_updater.cli.arguments import resolve_arguments
 from batch_updater.cli.asking import ask_whether_meant
 from batch_updater.cli.ending import tell_programs
@@ -41,7 +39,6 @@ def apply(arguments: argparse.Namespace) -> int:
         print_config(resolved)
         return 0
     job = make_plan_job(facts, open_plan_input(path, arguments.plan), resolved)
-    job = _careful_if_repeated(job)
     if not changes_of(facts):
         return leave(job)
     ask_whether_meant(facts, job.settings, apply_command(arguments.plan))
@@ -88,24 +85,6 @@ def refuse_unfit(job: Job) -> None:
     target = Target(connection.endpoint, connection.project_id, face_set)
     refuse_other_target(job.plan, target)
     refuse_old(job.plan, job.settings.max_age, datetime.now(UTC))
-
-
-def _careful_if_repeated(job: Job) -> Job:
-    """
-    Read each face first if the plan was sent before.
-
-    Its faces hold what it wants by now, or what somebody has changed since.
-    """
-    usual = job.settings.run_dir or Path("runs") / "new"
-    before = applied_in(usual.parent, job.inputs[0])
-    if before is None or job.settings.check_drift:
-        return job
-    note(f"{before} has sent this plan already: each face is read before it is changed")
-    return replace(
-        job,
-        settings=replace(job.settings, check_drift=True),
-        texts={**job.texts, "check-drift": ("true",)},
-    )
 
 
 def leave(job: Job) -> int:

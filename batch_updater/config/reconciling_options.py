@@ -103,7 +103,7 @@ RECONCILING: tuple[Option, ...] = (
         help="read each face first, and leave it alone when it no longer holds what "
         "the plan saw",
         parse=parse_switch,
-        default="false",
+        default="true",
         switch=True,
     ),
     Option(

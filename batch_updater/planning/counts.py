@@ -55,6 +55,11 @@ class Counts:
         self.unread = 0
 
     @property
+    def changes(self) -> int:
+        """Rows that would change their faces."""
+        return self.statuses[PlanStatus.CHANGE]
+
+    @property
     def by_status(self) -> dict[str, int]:
         """Rows by status, all of them named."""
         return {str(status): self.statuses[status] for status in PlanStatus}

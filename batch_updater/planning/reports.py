@@ -21,7 +21,7 @@ def report_of(
         commonest=counts.commonest.first(_FIRST),
         exact=counts.commonest.exact,
         seen_in=dict(counts.seen_in),
-        unread=counts.unread,
+        reads=counts.changes if settings.check_drift else counts.unread,
         pages=pages,
         rate=settings.rate,
         drift=drift,

@@ -54,7 +54,7 @@ class PlanReport:
         commonest: the commonest changes, most frequent first.
         exact: whether those are counted exactly; else there are as many at least.
         seen_in: rows by where their faces were seen.
-        unread: rows to change whose faces have to be read before they are.
+        reads: rows to change whose faces are read before they are.
         cost: requests that planning took.
         pages: those of them that were for pages of a listing.
         rate: requests a second; None for unlimited.
@@ -69,7 +69,7 @@ class PlanReport:
     commonest: tuple[CommonChange, ...]
     exact: bool
     seen_in: Mapping[str, int]
-    unread: int
+    reads: int
     cost: int = 0
     pages: int = 0
     rate: float | None = None
@@ -85,8 +85,8 @@ class PlanReport:
 
     @property
     def requests(self) -> int:
-        """What applying takes: a PUT for each row, and a GET where none was read."""
-        return self.changes + self.unread
+        """What applying takes: a PUT for each row, and a GET where it is read first."""
+        return self.changes + self.reads
 
     @property
     def seconds(self) -> float | None:
@@ -172,8 +172,8 @@ def _drift(drift: Drift) -> str:
 
 def _duration(report: PlanReport) -> str:
     said = f"{report.requests:,} requests"
-    if report.unread:
-        said += f" ({report.unread:,} faces have to be read first)"
+    if report.reads:
+        said += f" ({report.reads:,} faces are read first)"
     if report.seconds is None:
         return f"{said}, as fast as the service answers"
     took = format_duration(report.seconds)

@@ -47,7 +47,7 @@ def test_age() -> None:
     refuse_old(facts(), 24 * HOUR, NOW)
     with pytest.raises(UsageError, match="24 h 0 min ago") as refused:
         refuse_old(facts(), 23 * HOUR, NOW)
-    assert "--check-drift" in refused.value.hint
+    assert "--no-check-drift" in refused.value.hint
     refuse_old(facts(kind="rollback"), 1.0, NOW)
 
 

@@ -153,7 +153,8 @@ class Nights:
     @property
     def last(self) -> Path:
         """The folder of the last night."""
-        return max((self.folder / "nights").glob("2*Z"))
+        nights = (self.folder / "nights").glob("2*Z-*")
+        return max(nights, key=lambda night: night.stat().st_mtime_ns)
 
     def record(self, step: str) -> Record:
         """Return what a step of the last night wrote down."""

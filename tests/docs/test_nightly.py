@@ -111,13 +111,13 @@ def test_a_night_that_is_stopped(nights: Nights, *, whole_group: bool) -> None:
 
 def test_old_nights_are_removed(nights: Nights) -> None:
     """Nights beyond KEEP_DAYS go, and nothing else that lies there."""
-    for name in ("20260101T010000Z", "20260102T010000Z", "keep"):
+    for name in ("20260101T010000Z-1", "20260102T010000Z-1", "keep"):
         (nights.folder / "nights" / name).mkdir(parents=True)
-    for name in ("20260101T010000Z", "keep"):
+    for name in ("20260101T010000Z-1", "keep"):
         os.utime(nights.folder / "nights" / name, (0, 0))
     assert nights.night().code == 0
     kept = {path.name for path in (nights.folder / "nights").iterdir()}
-    assert kept == {"20260102T010000Z", "keep", nights.last.name}
+    assert kept == {"20260102T010000Z-1", "keep", nights.last.name}
 
 
 def test_commands_and_variables_of_the_pages_exist() -> None:

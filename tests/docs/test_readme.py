@@ -221,7 +221,7 @@ def test_every_line_of_a_plan_is_explained() -> None:
         commonest=(CommonChange(field="f", old="1", new="2", known=True, rows=1),),
         exact=True,
         seen_in={"face": 1},
-        unread=1,
+        reads=1,
         window="--stop-at 06:00",
         drift=Drift(1, 1, "x"),
     )

@@ -74,7 +74,7 @@ def test_the_state_alone_takes_no_request(
     assert not (bench.folder / "job").exists()
     assert "external_fields.age: 2 -> 9" in ended.out
     assert "external_fields.age: (not known) -> 3" in ended.out
-    assert "6 requests (3 faces have to be read first)" in ended.out
+    assert "6 requests (3 faces are read first)" in ended.out
     assert "cost        0 requests to plan" in ended.out
 
 

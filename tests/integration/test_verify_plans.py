@@ -35,7 +35,7 @@ def test_what_a_plan_changed_is_read_back(bench: Bench) -> None:
     ]
     write_plan(bench, rows)
     someone_else_sets(bench, ids[2], 52)
-    apply(bench, "--check-drift")
+    apply(bench)
     assert bench.record().outcomes == {"updated": 2, "unchanged": 2}
     ended = verify(bench, "job", "first")
 

@@ -166,7 +166,7 @@ class _Night:
         number, story, run = self.number, self.story, self.commands.run
         refused = self.random.sample(changing, min(story.refused, len(changing)))
         self.service.plan_faults(faults(refused, story.every))
-        words = ["apply", f"plan{number}.parquet", "--check-drift", "--yes"]
+        words = ["apply", f"plan{number}.parquet", "--yes"]
         words += ["--run-dir", f"apply{number}"]
         journal = self._path(f"apply{number}") / "journal.jsonl"
         middle = story.faces - len(changing) + len(changing) // 2
