@@ -1,11 +1,12 @@
 """Taking a run's journal into a state: an offset and what it says, in one step."""
 
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import orjson
@@ -53,7 +54,7 @@ def absorb(
     """
     last, reader = sessions[-1].number, BulkReader(journal, _COLUMNS)
     with open_journal(journal) as file:
-        file.seek(max(session.absorbed for session in sessions))
+        _go_to(sessions[-1], file, store)
         blocks = whole_lines(file)
         while some := list(islice(blocks, _AT_ONCE)):
             with store.transaction():
@@ -61,6 +62,18 @@ def absorb(
                     told = reader.read(data, offset, number)
                     Page(store, sessions, latest_at).take(told)
                 store.advance(last, offset + len(data))
+
+
+def _go_to(session: SessionRow, file: IO[bytes], store: StateStore) -> None:
+    """Go to the first line that was not taken in; after a power loss, to the end."""
+    size = file.seek(0, os.SEEK_END)
+    place = min(session.absorbed, size)
+    if place < session.absorbed:  # new lines will stand where others were lost
+        with store.transaction():
+            store.advance(session.number, place)
+    file.seek(max(0, place - 1))
+    if place:
+        file.readline()  # no more than an end of line, unless others were lost
 
 
 class Page:

@@ -90,9 +90,10 @@ class FaceState:
         )
 
     def not_applied(self, key: RowKey, session: Session, ended: float) -> None:
-        """Take note that a row was not applied in this session."""
+        """Take note that a row was not applied in this session; it may be in doubt yet."""
         doubt = self.doubts.pop(key, None)
-        if doubt and doubt.carried:  # but perhaps in an earlier one
+        earlier = doubt and (doubt.carried or doubt.session != session.number)
+        if doubt and earlier:
             self.left_open(doubt.face_id, key, session, ended)
 
     def gone(self, key: RowKey, session: Session, ended: float) -> None:

@@ -140,7 +140,7 @@ def _add(store: StateStore, part: _Part) -> SessionRow:
             created_at=key.created_at,
             directory=str(part.volume.directory.path.absolute()),
             start=part.start,
-            absorbed=part.start,
+            absorbed=0,
             over=False,
             merges=part.volume.manifest.settings.get("update-mode") == (merges,),
         )

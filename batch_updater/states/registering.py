@@ -68,7 +68,7 @@ def register(
                 created_at=key.created_at,
                 directory=str(beginning.directory.absolute()),
                 start=beginning.start,
-                absorbed=beginning.start,
+                absorbed=min([beginning.start, *(s.absorbed for s in earlier[-1:])]),
                 over=False,
                 merges=beginning.merges,
             )

@@ -103,6 +103,44 @@ async def test_a_broken_disk_stops_the_run(tmp_path: Path) -> None:
     assert stop.message.endswith(f"not recorded: {len(lost)}")
 
 
+async def test_a_safe_note_is_on_disk(tmp_path: Path) -> None:
+    """It returns after a sync that began after the note, not during another one."""
+    path, gate, synced = tmp_path / "journal.jsonl", Gate(), list[int]()
+
+    def sync(fd: int) -> None:
+        size = os.fstat(fd).st_size
+        under_way.set()
+        assert go_on.wait(10)
+        synced.append(size)
+
+    under_way, go_on = threading.Event(), threading.Event()
+    with Journal(path, new=True, disk=Disk(sync=sync)) as journal:
+        scribe = Scribe(journal, gate, print)
+        scribe.write(ended(task(1)))
+        first = asyncio.create_task(scribe.note_safely())
+        assert await asyncio.to_thread(under_way.wait, 10)
+        second = asyncio.create_task(scribe.note_safely(("sending", {"rows": [2]})))
+        await asyncio.sleep(0)
+        size = path.stat().st_size
+        go_on.set()
+        assert await first
+        assert await second
+        assert synced[-1] == size
+
+
+async def test_a_note_that_is_not_safe(tmp_path: Path) -> None:
+    """Who needs it safe is told that it is not, and the gate is closed."""
+    path, gate = tmp_path / "journal.jsonl", Gate()
+
+    def sync(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with Journal(path, new=True, disk=Disk(sync=sync)) as journal:
+        scribe = Scribe(journal, gate, print)
+        assert not await scribe.note_safely(("sending", {}))
+        assert isinstance(gate.reason, JournalFailed)
+
+
 async def test_what_there_is_room_for_is_written(tmp_path: Path) -> None:
     """Of results that come together and do not all fit, those that fit are kept."""
     path, told, gate = tmp_path / "journal.jsonl", list[str](), Gate()

@@ -1,13 +1,29 @@
 """What a state says of faces, and what it keeps to itself."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from books import NOON, OWNER, TYPES, go_on, keep, known, open_book, opened
+from books import (
+    NOON,
+    OWNER,
+    TYPES,
+    go_on,
+    keep,
+    known,
+    open_book,
+    opened,
+    opened_store,
+)
 
 from batch_updater.errors import StateError
+from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType, Outcome
+from batch_updater.states.catching_up import catch_up
+from batch_updater.states.faces import LINGERING
 from batch_updater.states.opening import State, open_state, state_directory
+from batch_updater.states.places import StatePlace
 
 AGE, TEAM, IMAGE = "external_fields.age", "external_fields.team", "external_image_id"
 
@@ -47,8 +63,9 @@ def test_what_was_handed_out_is_in_doubt(tmp_path: Path, resumed: bool) -> None:
     """A run that is killed just after its first request left may have changed the face."""
     first = open_book(tmp_path, "a")
     keep(tmp_path, first)
-    first.sending({1: "f1"})
+    first.sending({1: "f1", 2: "f2"})
     first.result(1, "f1", {AGE: 1})
+    first.result(2, "f2", {AGE: 1})
     first.end()
     first.close()
     second = open_book(tmp_path, "b")
@@ -59,6 +76,7 @@ def test_what_was_handed_out_is_in_doubt(tmp_path: Path, resumed: bool) -> None:
     if resumed:
         second = go_on(second)
         keep(tmp_path, second)
+        second.sending({1: "f1", 2: "f2"})
         second.result(1, "f1", {AGE: 2})
         second.result(2, "f2", {AGE: 3}, outcome=Outcome.FAILED)
         second.end()
@@ -223,6 +241,112 @@ def test_a_damaged_state(tmp_path: Path, content: bytes) -> None:
     ):
         pass
     assert "state forget" in caught.value.hint
+
+
+def test_a_newer_state(tmp_path: Path) -> None:
+    """A state that a later version made is left alone, with what to do."""
+    with opened_store(tmp_path) as store:
+        path = store.path
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 2")
+    with pytest.raises(StateError, match="version 2") as caught, opened(tmp_path):
+        pass
+    assert "later one" in caught.value.hint
+
+
+def test_somebody_elses_database(tmp_path: Path) -> None:
+    """A database that is none of ours stays as it is."""
+    with opened_store(tmp_path) as store:
+        path = store.path
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    content = path.read_bytes()
+    with pytest.raises(StateError, match="no state of batch-updater"), opened(tmp_path):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_no_room(tmp_path: Path) -> None:
+    """On a full disk nothing changes, and it is said that there is no room."""
+    book = open_book(tmp_path, "a")
+    keep(tmp_path, book)
+    for row in range(1, 500):
+        book.result(row, f"f{row}", {AGE: row, TEAM: "red" * 20})
+    with opened_store(tmp_path) as store:
+        store._db.execute("PRAGMA max_page_count = 20")
+        with pytest.raises(StateError, match="no room is left") as caught:
+            catch_up(store)
+    assert "Make room" in caught.value.hint
+    assert len(known(tmp_path, "f1", "f499")) == 2
+    book.close()
+
+
+def test_a_state_that_is_in_use(tmp_path: Path) -> None:
+    """Another process is waited for, but not for ever."""
+    place = StatePlace(tmp_path / "state", OWNER)
+    with opened_store(tmp_path) as store, store.transaction():
+        other = StateStore(place.path, OWNER, patience=0)
+        with pytest.raises(StateError, match="in use"), other.transaction():
+            pass
+        other.close()
+
+
+def test_a_clock_that_was_wrong(tmp_path: Path) -> None:
+    """A run that was killed stays in doubt, whatever stamps a run beside it has."""
+    one, two = open_book(tmp_path, "a"), open_book(tmp_path, "b")
+    keep(tmp_path, one)
+    keep(tmp_path, two)
+    one.sending({1: "f1"})
+    two.sending({1: "f1"})
+    two.result(1, "f1", {AGE: 2}, at=4e9)  # as if it came long after the kill
+    one.close()
+    assert known(tmp_path, "f1") == {}
+    two.end()
+    two.close()
+    three = open_book(tmp_path, "c")
+    keep(tmp_path, three)
+    three.result(1, "f1", {AGE: 3}, at=4e9)
+    assert known(tmp_path, "f1") == {"f1": {AGE: 3}}
+    three.close()
+
+
+def test_soon_after_a_kill(tmp_path: Path) -> None:
+    """A request of a killed run may still be carried out when the next run writes."""
+    one = open_book(tmp_path, "a")
+    keep(tmp_path, one, lambda: NOON)
+    one.sending({1: "f1"})
+    one.close()
+    two = open_book(tmp_path, "b")
+    keep(tmp_path, two, lambda: NOON)
+    two.result(1, "f1", {AGE: 2}, at=NOON + LINGERING - 1)
+    assert known(tmp_path, "f1") == {}
+    two.result(2, "f1", {AGE: 3}, at=NOON + LINGERING)
+    assert known(tmp_path, "f1") == {"f1": {AGE: 3}}
+    two.close()
+
+
+@pytest.mark.parametrize("gone_too_far", [False, True])
+def test_a_journal_that_lost_its_end(tmp_path: Path, gone_too_far: bool) -> None:
+    """What a resumed run notes where other lines were before is not passed over."""
+    one = open_book(tmp_path, "a")
+    keep(tmp_path, one)
+    one.sending({1: "f1"})
+    size = one.directory.journal.stat().st_size
+    one.result(1, "f1", {AGE: 1})
+    one.close()
+    assert known(tmp_path, "f1") == {"f1": {AGE: 1}}
+    with one.directory.journal.open("r+b") as journal:  # a power loss
+        journal.truncate(size)
+    if gone_too_far:
+        assert known(tmp_path, "f1") == {"f1": {AGE: 1}}
+    again = go_on(one)
+    keep(tmp_path, again)
+    again.sending({1: "f1"})
+    assert known(tmp_path, "f1") == {}
+    again.result(1, "f1", {AGE: 1})
+    assert known(tmp_path, "f1") == {"f1": {AGE: 1}}
+    again.close()
 
 
 def test_where_states_lie(tmp_path: Path) -> None:
