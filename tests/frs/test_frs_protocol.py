@@ -164,7 +164,7 @@ INFO = {
 def test_declared_types(declared: object, fields: dict[str, FieldType]) -> None:
     """Types come as objects or as bare words; one that is unknown goes as text."""
     body = json.dumps({"face_set_info": {**INFO, "external_fields": declared}})
-    assert read_face_set(body.encode()) == FaceSet("set", fields, 3, 100000)
+    assert read_face_set(body.encode()) == FaceSet("set", fields, 3, 100000, "5PtLHVrh")
 
 
 @pytest.mark.parametrize(

@@ -75,5 +75,5 @@ def _most_sent(night: Night, rehearsal: Rehearsal) -> int:
     changes, story = night.statuses.get("change", 0), rehearsal.story
     in_flight = 2 * 32  # at the kill
     tries_of_refused = 2 * story.refused
-    passing = 5 * changes // story.every + 10
+    passing = 4 * changes // story.every + 10
     return changes + in_flight + tries_of_refused + 2 * passing

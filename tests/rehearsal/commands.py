@@ -45,14 +45,16 @@ class Commands:
     def _started(self, *words: str) -> subprocess.Popen[bytes]:
         ours = ("BATCH_UPDATER_", "HUAWEICLOUD_", "XDG_")
         environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "batch_updater", *words, "-q"],
-            cwd=self.folder,
-            env={**environ, **dict(self._settings())},
-            stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "out").open("ab"),
-            stderr=(self.folder / "err").open("ab"),
-        )
+        out, err = self.folder / "out", self.folder / "err"
+        with out.open("ab") as stdout, err.open("ab") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", "batch_updater", *words, "-q"],
+                cwd=self.folder,
+                env={**environ, **dict(self._settings())},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
 
     def _settings(self) -> Iterator[tuple[str, str]]:
         yield "XDG_STATE_HOME", str(self.folder / "state")
@@ -61,6 +63,7 @@ class Commands:
         yield "BATCH_UPDATER_ENDPOINT", self.url
         yield "BATCH_UPDATER_FACE_SET", FACE_SET
         yield "BATCH_UPDATER_RATE", "unlimited"
+        yield "BATCH_UPDATER_SETTLE", "0s"  # this emulator shows at once what is new
         yield "BATCH_UPDATER_CONCURRENCY", str(self.concurrency)
 
 

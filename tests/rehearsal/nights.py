@@ -27,6 +27,7 @@ class Night:
         needed: faces that differed from the warehouse when the night began.
         statuses: the plan's rows by status, as pandas counts them.
         sent, read: requests that arrived to update and to read, all tries.
+        planned: those of them that planning took.
         listed: faces that the files name as failed, drifted or not as they should be.
         differing: faces that differ when the night is over.
         before: what all faces held when the night began.
@@ -40,6 +41,7 @@ class Night:
     statuses: Mapping[str, int]
     sent: int
     read: int
+    planned: int
     listed: Mapping[str, frozenset[str]]
     differing: frozenset[str]
     before: Mapping[str, Fields]
@@ -106,6 +108,7 @@ class _Night:
         before, requests = self.service.held(), self.service.requests()
         needed = _differing(before, self.warehouse)
         codes = {"plan": self._plan()}
+        planned = _reads(requests, self.service.requests())
         plan = pd.read_parquet(self._path(f"plan{self.number}.parquet"))
         changes = plan[plan["status"] == "change"]
         foreign = self._meddle(list(changes["face_id"]))
@@ -120,8 +123,8 @@ class _Night:
             needed=len(needed),
             statuses=Counter(plan["status"]),
             sent=_more(requests, after, "UpdateFace"),
-            read=_more(requests, after, "ShowFacesByFaceId")
-            + _more(requests, after, "ShowFacesByLimit"),
+            read=_reads(requests, after),
+            planned=planned,
             listed=listed,
             differing=frozenset(_differing(held, self.warehouse)),
             before=before,
@@ -213,6 +216,11 @@ def _differing(held: Mapping[str, Fields], warehouse: Warehouse) -> set[str]:
         for face_id, fields in warehouse.faces.items()
         if held[face_id] != fields
     }
+
+
+def _reads(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    named = ("ShowFacesByFaceId", "ShowFacesByLimit")
+    return sum(_more(before, after, operation) for operation in named)
 
 
 def _more(before: Mapping[str, int], after: Mapping[str, int], operation: str) -> int:

@@ -50,7 +50,6 @@ def faults(refused: Iterable[str], every: int) -> Iterator[Mapping[str, Any]]:
         {"action": "reset"},
         {"action": "reset-after-commit"},
         {"action": "partial"},
-        {"action": "respond", "code": "FRS.0033", "headers": {"Retry-After": "0"}},
     ]
     for number, fault in enumerate(passing):
         after = number * every // len(passing)
@@ -58,6 +57,8 @@ def faults(refused: Iterable[str], every: int) -> Iterator[Mapping[str, Any]]:
             "times": 0,
             **fault,
         }
+    # Once only: who is told to slow down does, for minutes.
+    yield {"name": "throttled", "action": "respond", "code": "FRS.0033", "after": 7}
     for operation in ("ShowFacesByFaceId", "ShowFacesByLimit"):
         yield {
             "name": f"unread {operation}",
