@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
         folder.mkdir(exist_ok=True)
-        with emulator(folder, "--latency", "1ms", "--jitter", "0ms") as url:
+        words = ["--latency", "1ms", "--jitter", "0ms"]
+        words += ["--external-fields", arguments.external_fields]
+        with emulator(folder, *words) as url:
             sdk = import_module("huaweicloudsdkfrs.v2")
             rehearsal = rehearse(story, folder, Service(url, sdk))
     named = "night | needed | plan | reads to plan | reads | updates | failed | drifted"
@@ -52,5 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nights", type=int, default=5)
     parser.add_argument("--faces", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=Story().seed)
+    parser.add_argument(
+        "--external-fields",
+        choices=("merge", "replace"),
+        default="replace",
+        help="what the service does with fields that an update does not name",
+    )
     parser.add_argument("--keep", type=Path, help="keep all files in this folder")
     return parser

@@ -22,7 +22,7 @@ def broken(rehearsal: Rehearsal) -> set[str]:
 
 def test_two_nights(tmp_path: Path, frs: ModuleType) -> None:
     """Kills, faults and another writer: what differs is listed; each check can fail."""
-    with emulator(tmp_path) as url:
+    with emulator(tmp_path, "--external-fields", "replace") as url:
         rehearsal = rehearse(SHORT, tmp_path, Service(url, frs))
     assert not [each for each in check(rehearsal) if not each.good]
     first, second = rehearsal.nights

@@ -8,13 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-TYPES = {"age": "integer", "team": "string", "badge": "string", "score": "double"}
+TOLD = {"age": "integer", "team": "string", "badge": "string", "score": "double"}
+"""Fields that the table has."""
+
+TYPES = {**TOLD, "note": "string"}
+"""Fields that faces have: one that the table does not tell has to stay as it is."""
+
 _TEAMS = ("north", "south", "east", "west")
 _DRAWN: Mapping[str, Callable[[Random], Any]] = {
     "age": lambda random: random.randrange(18, 80),
     "team": lambda random: random.choice(_TEAMS),
     "badge": lambda random: f"b{random.randrange(10**6):06d}",
     "score": lambda random: random.randrange(1000) / 8,
+    "note": lambda random: f"n{random.randrange(10**6):06d}",
 }
 
 Fields = dict[str, Any]
@@ -39,7 +45,7 @@ class Warehouse:
     def write(self, path: Path) -> None:
         """Write the table as Parquet."""
         columns: dict[str, list[Any]] = {"face_id": list(self.faces)}
-        for name in TYPES:
+        for name in TOLD:
             values = [fields[name] for fields in self.faces.values()]
             columns[f"external_fields.{name}"] = values
         pd.DataFrame(columns).to_parquet(path)
@@ -53,7 +59,7 @@ def open_warehouse(random: Random, faces: int) -> Warehouse:
 
 def other(fields: Mapping[str, Any], random: Random) -> Fields:
     """Return fields of which one or more differ from these."""
-    named = random.sample(sorted(TYPES), random.randint(1, len(TYPES)))
+    named = random.sample(sorted(TOLD), random.randint(1, len(TOLD)))
     while (drawn := {**fields, **_draw(random, named)}) == fields:
         pass
     return drawn
