@@ -20,12 +20,20 @@ from batch_updater.files.plan_file import PLAN_SCHEMA, PlanFacts, open_plan
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
 from batch_updater.intake.repeats import Seen
+from batch_updater.manifest import rows_with
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import BeforeImage, Outcome, PlanStatus, RowLayout
 from batch_updater.selection import Flags, Selection
 
 _ROWS = 1 << 14  # at once
-_OF_RESULTS = ("source", "row_number", "outcome", "http_status", "ambiguous")
+_OF_RESULTS = (
+    "source",
+    "row_number",
+    "outcome",
+    "http_status",
+    "ambiguous",
+    "attempts",
+)
 
 Numbered = tuple[int, BeforeImage]
 """A before-image and the position of its row."""
@@ -41,12 +49,14 @@ class Undo:
         changes: how many faces get a field back, by field.
         kept: how many faces keep a field, by field.
         keeping: faces that keep at least one.
+        unknown: rows that were updated, and no image tells what their face held.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     keeping: int = 0
+    unknown: int = 0
 
     def take(self, row: Mapping[str, Any]) -> None:
         """Count a row."""
@@ -75,8 +85,12 @@ def write_undo(
     Raises:
         RunDirectoryError: the run kept no before-images, or something is damaged.
     """
-    undo = Undo()
-    rows = (inverse_row(each, types) for each in _changes(directory, layout, types))
+    skipped = _never_changed(directory, layout)
+    kept, repeated = _kept(_images(directory, layout, skipped), layout.total)
+    updated = rows_with(directory, layout, frozenset({Outcome.UPDATED}))
+    undo = Undo(unknown=(updated - kept).count())
+    images = _images(directory, layout, skipped)
+    rows = (inverse_row(each, types) for each in _changes(images, repeated, types))
     with open_plan(into, facts) as plan:
         while block := list(islice(rows, _ROWS)):
             for row in block:
@@ -88,28 +102,29 @@ def write_undo(
 
 
 def _changes(
-    directory: RunDirectory, layout: RowLayout, types: FieldTypes
+    kept: Iterator[Numbered], repeated: Selection, types: FieldTypes
 ) -> Iterator[FaceChange]:
     """Yield what was done to each face; to one that several rows changed, at the end."""
-    skipped = _never_changed(directory, layout)
-    repeated = _repeated(_images(directory, layout, skipped), layout.total)
-    several: dict[str, FaceChange] = {}
-    for row, image in _images(directory, layout, skipped):
-        face_id = image.update.face_id
+    several: dict[str, dict[int, BeforeImage]] = {}
+    for row, image in kept:
         if not repeated[row]:
             yield change_of(image, types)
-        elif face_id in several:
-            several[face_id] = several[face_id].then(image, types)
         else:
-            several[face_id] = change_of(image, types)
-    yield from several.values()
+            images = several.setdefault(image.update.face_id, {})
+            images.pop(row, None)  # the row's last one counts, and when it was kept
+            images[row] = image
+    for images in several.values():
+        first, *later = images.values()
+        change = change_of(first, types)
+        for image in later:
+            change = change.then(image, types)
+        yield change
 
 
 def _images(
     directory: RunDirectory, layout: RowLayout, skipped: Selection
 ) -> Iterator[Numbered]:
-    """Yield the first image of each row, as they were kept: those of a face in order."""
-    done = skipped.copy()
+    """Yield the images of rows, as they were kept: those of a face in order."""
     for image in read_images(directory.before):
         try:
             row = layout.ordinal(image.source, image.row_number)
@@ -119,18 +134,19 @@ def _images(
                 "which the run does not have",
                 hint="Put run.json and before.jsonl back as the run wrote them.",
             ) from None
-        if not done[row]:
-            done[row] = True
+        if not skipped[row]:
             yield row, image
 
 
-def _repeated(images: Iterator[Numbered], total: int) -> Selection:
-    """Return the rows whose face another row may have changed, too."""
-    seen = Seen()
+def _kept(images: Iterator[Numbered], total: int) -> tuple[Selection, Selection]:
+    """Return the rows that have an image, and those whose face may have another one."""
+    seen, kept = Seen(), Selection.none(total)
     while block := [(row, i.update.face_id) for row, i in islice(images, _ROWS)]:
         ids = np.array([face_id for _, face_id in block], dtype=object)
-        seen.take(ids, np.array([row for row, _ in block], dtype=np.int64))
-    return seen.repeated(total)
+        rows = np.array([row for row, _ in block], dtype=np.int64)
+        seen.take(ids, rows)
+        kept.add(rows)
+    return kept, seen.repeated(total)
 
 
 def _never_changed(directory: RunDirectory, layout: RowLayout) -> Selection:
@@ -149,6 +165,9 @@ def _never_changed(directory: RunDirectory, layout: RowLayout) -> Selection:
             rows, refused = lines.ordinals(layout), _refused(lines.batch)
             never.change(rows, refused)
             unsure.add(rows[lines.batch.flags("ambiguous")])
+            attempts = lines.batch.attempts()
+            # A server that failed may have applied it, whatever was said after that.
+            unsure.add(np.repeat(rows, attempts.counts)[attempts.statuses >= 500])
     return never - unsure
 
 

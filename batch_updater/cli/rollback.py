@@ -38,7 +38,7 @@ from batch_updater.manifest import Manifest, load_manifest
 from batch_updater.mapping.columns import FieldTypes
 from batch_updater.models import PlanStatus, Purpose
 from batch_updater.report.durations import format_duration
-from batch_updater.report.text import count_faces
+from batch_updater.report.text import count_faces, count_rows
 from batch_updater.version import __version__
 from batch_updater.views import naming_trouble
 
@@ -92,7 +92,9 @@ def _wait_until_seen(directory: RunDirectory, resolved: Resolved) -> None:
     A face that still shows what it held before would count as taken back already.
     """
     lag = resolved.settings.settle if "settle" in resolved.origins else _LONGEST_LAG
-    written = directory.journal.stat().st_mtime
+    # What was on its way when the run was killed has its image, and no line more.
+    files = (directory.journal, directory.before)
+    written = max(file.stat().st_mtime for file in files)
     left = lag - (datetime.now(UTC).timestamp() - written)
     if 0 < left <= lag:
         note(
@@ -166,6 +168,11 @@ def _lines(facts: PlanFacts, undo: Undo) -> Iterator[str]:
             f"kept        {count_faces(undo.keeping)} with fields that the API cannot "
             f"take back{_fields(undo.kept)}"
         )
+    if undo.unknown:
+        yield (
+            f"not known   {count_rows(undo.unknown)} of it: updated without --backup, "
+            "and left as they are now"
+        )
 
 
 def _fields(counts: Counter[str]) -> str:
@@ -179,6 +186,7 @@ def _tell(facts: PlanFacts, undo: Undo, file: str, output: OutputMode) -> int:
         "statuses": dict(facts.counts),
         "changes": dict(undo.changes),
         "kept": dict(undo.kept),
+        "unknown": undo.unknown,
         "file": file,
         "next_command": apply_command(file),
         "exit_code": 0,

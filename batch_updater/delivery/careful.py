@@ -28,7 +28,7 @@ class Images(Protocol):
     """Where before-images are kept."""
 
     def earlier(self, task: Task) -> Mapping[str, Any] | None:
-        """Return the face in the image that an earlier session kept for a row."""
+        """Return the face in the image that earlier sessions kept last for a row."""
 
     async def keep(self, image: BeforeImage) -> None:
         """Return once an image is safe; JournalFailed when it cannot be."""
@@ -84,15 +84,16 @@ class CarefulSender:
         return _with_kept(replace(result, attempts=attempts), task)
 
     async def _is_kept(self, task: Task, known: Known, update: FaceUpdate) -> bool:
-        """Keep the face's image unless there is one; return whether that is safe."""
-        if known.face is None or known.earlier is not None:
+        """Keep what the face held, unless that is known; return whether it is safe."""
+        before = self.care.to_keep(task.update, known)
+        if before is None:
             return True
         image = BeforeImage(
             source=task.source,
             row_number=task.row_number,
             face_set_name=task.face_set_name,
             at=self.clock.now().stamp,
-            before=known.face,
+            before=before,
             update=update,
         )
         try:

@@ -1,9 +1,9 @@
 """
 Before-images: one JSON object a line, on disk before the change they go before is sent.
 
-Of a row that has several the first one counts: a run that goes on never writes another
-one for a row that has one already, because by then the face may hold what the run
-itself has sent.
+Of a row that has several the last one counts. A run that goes on writes another one only
+where somebody else has changed the face since: what the face may hold because the run
+itself has sent it is in no image.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class BeforeImages:
     Keeps before-images: as many as wait at one moment are one write and one sync.
 
     Args:
-        earlier: faces of rows whose image an earlier session has kept.
+        earlier: faces in the last images that earlier sessions have kept.
     """
 
     def __init__(self, path: Path, file: Appended, earlier: Earlier) -> None:
@@ -48,7 +48,7 @@ class BeforeImages:
         self._trouble: JournalFailed | None = None
 
     def earlier(self, task: Task) -> Mapping[str, Any] | None:
-        """Return the face in the image that an earlier session kept for a row."""
+        """Return the face in the image that earlier sessions kept last for a row."""
         return self._earlier.get((task.source, task.row_number))
 
     async def keep(self, image: BeforeImage) -> None:
@@ -163,7 +163,7 @@ def _create_or_open(path: Path) -> int:
 
 def earlier_images(path: Path, is_pending: Callable[[str, int], bool]) -> Earlier:
     """
-    Return the faces in the first images of pending rows, which are few.
+    Return the faces in the last images of pending rows, which are few.
 
     Raises:
         RunDirectoryError: a line is not one of ours.
@@ -174,13 +174,13 @@ def earlier_images(path: Path, is_pending: Callable[[str, int], bool]) -> Earlie
         row = _row_of(_parse(line, path, number, orjson.loads), path, number)
         if is_pending(*row):
             image = _decode(_parse(line, path, number), path, number)
-            found.setdefault(row, image.before)
+            found[row] = image.before
     return found
 
 
 def read_images(path: Path) -> Iterator[BeforeImage]:
     """
-    Yield every before-image, oldest first; of several of one row the first counts.
+    Yield every before-image, oldest first; of several of one row the last counts.
 
     A torn last line is passed over: what it was for was never sent.
 

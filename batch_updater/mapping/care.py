@@ -16,7 +16,9 @@ from batch_updater.mapping.comparison import (
     ABSENT,
     changed_since,
     differences,
+    fields_of,
     held_in,
+    with_older,
 )
 from batch_updater.mapping.completeness import completeness_problem
 from batch_updater.mapping.rules import RULES
@@ -43,7 +45,7 @@ class Known:
         face: as FRS wrote it; None when neither the plan nor anybody has read it.
         fresh: whether it was read for this very call.
         earlier: the face in the before-image that an earlier session of this run
-            has kept for the row, or None.
+            kept for the row last, or None.
     """
 
     face: Face | None = None
@@ -119,6 +121,29 @@ class Care:
                 return ended
         return self._body(task.update, known)
 
+    def to_keep(self, update: FaceUpdate, known: Known) -> Face | None:
+        """Return what is to be kept of a face before it is changed, if anything."""
+        before, earlier = self._before(update, known), known.earlier
+        if before is None or earlier is None:
+            return before
+        held, types = held_in(before), self.types.types
+        return before if changed_since(update, held_in(earlier), held, types) else None
+
+    def _before(self, update: FaceUpdate, known: Known) -> Face | None:
+        """
+        Return what a face held before this run changed it.
+
+        What it holds as the update wants it, an earlier session may have written: of
+        that the image tells. All else is as somebody has changed it since, if at all.
+        """
+        face, earlier = known.face, known.earlier
+        if face is None or earlier is None or not known.fresh:
+            return face
+        others = {
+            each.field for each in differences(update, held_in(face), self.types.types)
+        }
+        return with_older(face, earlier, fields_of(update).keys() - others)
+
     def _look(
         self, task: Task, held: Mapping[str, Any], earlier: Face | None
     ) -> Ended | None:
@@ -150,7 +175,7 @@ class Care:
         return f"no longer holds what the plan saw: {told}"
 
     def _body(self, update: FaceUpdate, known: Known) -> FaceUpdate | Ended:
-        face, mode = known.face, self.mode
+        face, mode = self._before(update, known), self.mode
         if mode is None and not known.fresh:
             mode = UpdateMode.MERGE
         if mode is UpdateMode.REPLACE or face is None:

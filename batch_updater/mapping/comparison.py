@@ -9,7 +9,7 @@ by the declared type: 12 is "12", and 1 is 1.0.
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -72,6 +72,18 @@ def held_in(face: Mapping[str, Any]) -> dict[str, Any]:
     if IMAGE_ID not in face:
         return fields
     return {IMAGE_ID: face[IMAGE_ID], **fields}
+
+
+def with_older(
+    face: Mapping[str, Any], older: Mapping[str, Any], fields: Collection[str]
+) -> dict[str, Any]:
+    """Return a face with some fields as an older picture of it has them, or without."""
+    held = {k: value for k, value in held_in(face).items() if k not in fields}
+    held |= {k: value for k, value in held_in(older).items() if k in fields}
+    custom = {k.removeprefix(FIELD_PREFIX): v for k, v in held.items() if k != IMAGE_ID}
+    image = {IMAGE_ID: held[IMAGE_ID]} if IMAGE_ID in held else {}
+    rest = {name: value for name, value in face.items() if name != IMAGE_ID}
+    return {**rest, **image, "external_fields": custom}
 
 
 def kind_of(field: str, types: Mapping[str, FieldType]) -> FieldType | None:

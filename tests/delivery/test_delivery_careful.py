@@ -269,7 +269,7 @@ def test_what_this_run_has_sent_before() -> None:
     old = {"face_id": "abcdefgh", **holding(age=1)}
     scene = Scene(holding(age=2), old=old)
     result = scene.send(task_of(Planned(saw(age=1)), age=2), PLAN)
-    assert scene.events == ["read", "sent"], "the first image stays the only one"
+    assert scene.events == ["read", "sent"], "the image stays the only one"
     assert result.outcome is Outcome.UPDATED
 
 
@@ -279,6 +279,36 @@ def test_what_this_run_has_not_sent_before() -> None:
     scene = Scene(holding(age=3), old=old)
     result = scene.send(task_of(Planned(saw(age=1)), age=2), PLAN)
     assert (scene.events, result.outcome) == (["read"], Outcome.DRIFTED)
+
+
+@pytest.mark.parametrize("mode", [None, UpdateMode.MERGE])
+def test_what_somebody_else_has_changed_between_sessions(
+    mode: UpdateMode | None,
+) -> None:
+    """It is kept as theirs, with what this run may have written as it was before that."""
+    old = {"face_id": "abcdefgh", **holding(age=1, city="Ulm")}
+    scene = Scene(holding(age=2, city="Kiel", score=0.5), old=old)
+    result = scene.send(task_of(age=2, city="Bonn"), replace(BACKUP, mode=mode))
+    (image,) = scene.images
+    assert image.before == {
+        "face_id": "abcdefgh",
+        **holding(age=1, city="Kiel", score=0.5),
+    }
+    assert image.update == scene.sent[0]
+    assert saw(age=2, city="Bonn").items() <= fields_of(image.update).items()
+    assert (scene.events, result.outcome) == (
+        ["read", "kept", "sent"],
+        Outcome.UPDATED,
+    )
+
+
+def test_what_somebody_else_has_changed_elsewhere() -> None:
+    """In fields that the row does not name it needs no other image."""
+    old = {"face_id": "abcdefgh", **holding(age=1, city="Ulm")}
+    scene = Scene(holding(age=1, city="Kiel"), old=old)
+    scene.send(task_of(age=2), BACKUP)
+    assert scene.events == ["read", "sent"]
+    assert scene.sent[0].external_fields == {"age": 2, "city": "Kiel"}
 
 
 @pytest.mark.parametrize("held", [holding(age="", city="Ulm"), holding(age=None)])

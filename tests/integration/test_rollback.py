@@ -42,6 +42,12 @@ def write_rows(bench: Bench, rows: list[tuple[str, object]]) -> str:
     return "faces.csv"
 
 
+def someone_sets(bench: Bench, face_id: str, age: int) -> None:
+    """Change a face behind the run's back."""
+    seeded = {"face_id": face_id, "external_fields": {"age": age}}
+    bench.emulator.state.seed_faces(FACE_SET, [seeded])
+
+
 def test_a_run_is_taken_back(bench: Bench) -> None:
     """After run --backup and rollback the service holds exactly what it held."""
     ids = seed_ages(bench, 20)
@@ -75,8 +81,7 @@ def test_only_what_the_run_wrote_is_taken_back(bench: Bench) -> None:
     ids = seed_ages(bench, 3)
     write_plan(bench, ages(bench, 3))
     apply(bench)
-    seeded = {"face_id": ids[1], "external_fields": {"age": 77}}
-    bench.emulator.state.seed_faces(FACE_SET, [seeded])
+    someone_sets(bench, ids[1], 77)
     assert rollback(bench).code == 6
     assert [h[AGE] for h in held(bench).values()] == [1, 77, 3]
 
@@ -213,8 +218,53 @@ def test_a_row_that_may_have_been_applied(bench: Bench) -> None:
     assert held(bench) == before
 
 
+def test_a_server_that_failed_before_it_refused(bench: Bench) -> None:
+    """What a server's error may have applied is looked at, whatever came after it."""
+    ids = seed_ages(bench, 2)
+    write_plan(bench, ages(bench, 2))
+    bench.emulator.script(
+        [
+            fault("respond", name="fails", code="FRS.0018", face_id=ids[0]),
+            fault("respond", name="refuses", code="FRS.0021", face_id=ids[0]),
+        ]
+    )
+    assert apply(bench).code == 1
+    assert bench.record().row(1)["error_code"] == "FRS.0021"
+    someone_sets(bench, ids[0], 101)  # as if the first try had been applied
+    assert rollback(bench).code == 0
+    assert [h[AGE] for h in held(bench).values()] == [1, 2]
+
+
+def test_what_changed_while_the_run_was_stopped(bench: Bench) -> None:
+    """The run has written over it, so it is what comes back."""
+    ids = seed_ages(bench, 2)
+    source = write_rows(bench, [(face_id, 500) for face_id in ids])
+    bench.emulator.script([fault("respond", code="FRS.0202", times=0)])
+    assert bench.run(source, "--backup", "--concurrency", "1").code == 3
+    bench.emulator.script([])
+    someone_sets(bench, ids[0], 77)
+    assert bench.command("resume", "job").code == 0
+    assert len((Path("job") / "before.jsonl").read_text().splitlines()) == 3
+    assert rollback(bench).code == 0
+    assert [h[AGE] for h in held(bench).values()] == [77, 2]
+    assert bench.record("back").outcomes == {"updated": 2}
+
+
+def test_rows_without_an_image(bench: Bench) -> None:
+    """What a run updated before it was told to keep images is counted, never forgotten."""
+    ids = seed_ages(bench, 4)
+    source = write_rows(bench, [(face_id, 500) for face_id in ids])
+    bench.emulator.script([fault("respond", code="FRS.0202", after=2, times=0)])
+    assert bench.run(source, "--concurrency", "1").code == 3
+    bench.emulator.script([])
+    assert bench.command("resume", "job", "--backup").code == 0
+    ended = rollback(bench)
+    assert "not known   2 rows of it: updated without --backup" in ended.err
+    assert [h[AGE] for h in held(bench).values()] == [500, 500, 3, 4]
+
+
 def test_a_run_that_was_resumed(bench: Bench) -> None:
-    """The first image of each row counts, whichever session it is from."""
+    """What each face held before the run comes back, whichever session changed it."""
     seed_ages(bench, 12)
     before = held(bench)
     write_plan(bench, ages(bench, 12))

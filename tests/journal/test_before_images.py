@@ -1,4 +1,4 @@
-"""Before-images: on disk before anything is sent, first one wins, whatever happens."""
+"""Before-images: on disk before anything is sent, the last of a row counts."""
 
 import asyncio
 import errno
@@ -159,10 +159,10 @@ def test_a_torn_line(tmp_path: Path) -> None:
     assert [each.row_number for each in read_images(path)] == [1, 2]
 
 
-def test_the_first_image_of_a_row(tmp_path: Path) -> None:
-    """Of pending rows alone, what their first image holds is known to a later session."""
+def test_the_last_image_of_a_row(tmp_path: Path) -> None:
+    """Of pending rows alone, what their last image holds is known to a later session."""
     path = tmp_path / "before.jsonl"
-    keep(path, image(1, ODD), image(2), image(1, {"face_id": "later"}), image(3))
+    keep(path, image(1), image(2), image(1, ODD), image(3))
     found = earlier_images(path, lambda source, number: number < 3)
     assert list(found) == [("a.csv", 1), ("a.csv", 2)]
     assert found["a.csv", 1] == ODD
@@ -380,7 +380,7 @@ def test_an_image_is_safe_before_its_put(
 ) -> None:
     """
     However rows, disk and signals come together: nothing is sent whose face has no
-    image that would survive a power loss, and the first one is what it held at first.
+    image that would survive a power loss, and it is what the face held at first.
 
     Rows of a face go in order, the service replaces what it holds, and a read may be
     one update late: after any number of full disks and cuts a last session leaves all
