@@ -56,6 +56,14 @@ class Job:
         return self.purpose is Purpose.EXPORT and not self.inputs
 
     @property
+    def requests_a_row(self) -> int:
+        """How many requests a row takes: two where it is sent and its face read first."""
+        if self.purpose is not Purpose.UPDATE:
+            return 1
+        reads = self.plan is not None and self.settings.check_drift
+        return 2 if reads else self.settings.requests_a_row
+
+    @property
     def command(self) -> str:
         """The word for it in the journal."""
         if self.resumed:

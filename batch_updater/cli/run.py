@@ -58,7 +58,7 @@ def perform(job: Job, *, quiet: bool) -> int:
 
     def announce(survey: Survey, rows: int) -> None:
         found.append((survey, rows))
-        note_survey(survey, job.settings, rows)
+        note_survey(survey, job.settings, rows, job.requests_a_row)
 
     as_json = job.settings.output is OutputMode.JSON
     work = partial(execute, job, announce=announce)

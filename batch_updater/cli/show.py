@@ -43,16 +43,15 @@ def print_config(resolved: Resolved) -> None:
         print(printable(f"{name:<20}{value or '-':<32}  {origin}"))
 
 
-def note_survey(survey: Survey, settings: Settings, rows: int) -> None:
+def note_survey(survey: Survey, settings: Settings, rows: int, each: int) -> None:
     """
     Tell on stderr what the check found, before anything is sent.
 
     Args:
         rows: how many rows will be sent.
+        each: how many requests a row takes.
     """
     values, rate = settings.include_values, settings.rate
-    reads = bool(survey.statuses) and settings.check_drift
-    each = 2 if reads else settings.requests_a_row
     for line in survey_lines(survey, rate, rows, values=values, each=each):
         note(line)
     if end := window_of(settings).opened()():

@@ -36,7 +36,7 @@ _JOURNAL = b'{"kind":'
 
 # How the run read its input, and wrote it; what is said of the inputs is not ours.
 _OF_THE_RUN = frozenset({"input", "mapping"})
-_OF_WRITING = frozenset({"update", "state", "plan", "apply"})
+_OF_WRITING = frozenset({"update", "plan", "apply"})
 
 
 def verify(arguments: argparse.Namespace) -> int:

@@ -51,6 +51,17 @@ def test_what_a_plan_changed_is_read_back(bench: Bench) -> None:
     assert [each["face_id"] for each in lines] == [ids[0], ids[0]]
 
 
+def test_a_face_is_asked_for_once(bench: Bench) -> None:
+    """However many requests applying takes, verifying takes one for each row."""
+    seed_ages(bench, 3)
+    write_plan(bench, ages(bench, 3))
+    apply(bench)
+    flags = ("--rate", "1", "--max-duration", "50ms", "--run-dir", "check")
+    ended = bench.command("verify", "job", *flags)
+
+    assert "estimate    3 rows take about 3 s at 1 a second" in ended.err
+
+
 def test_a_rollback_is_read_back(bench: Bench) -> None:
     """A rollback is verified by the values that it put back; its plan stays where it is."""
     ids = seed_ages(bench, 4)

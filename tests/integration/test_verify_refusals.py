@@ -247,15 +247,16 @@ def test_time_is_told_before_the_first_face_is_read(bench: Bench) -> None:
 def test_settings_are_the_runs_own(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run directory brings its rate and target; how it wrote is not taken over."""
+    """A run directory brings its rate, target and state; how it wrote is not taken over."""
     monkeypatch.setenv("BATCH_UPDATER_BACKUP", "true")
-    bench.run(bench.prepare(3), "--rate", "500")
+    bench.run(bench.prepare(3), "--rate", "500", "--state", "remembered")
     monkeypatch.delenv("BATCH_UPDATER_BACKUP")
     ended = verify(bench, "job", "--print-config")
 
     said = {line.split()[0]: line.split()[1:] for line in ended.out.splitlines()}
     assert said["rate"] == ["500", "run.json"]
     assert said["face-set"] == [FACE_SET, "run.json"]
+    assert said["state"] == [str(bench.folder / "remembered"), "run.json"]
     assert said["backup"] == ["false", "default"]
     assert bench.command("verify", "x.csv", "--print-config").code == 0
     settle = bench.command("verify", "x.csv", "--print-config").out
