@@ -286,6 +286,18 @@ class Result:
     column: str = ""
     payload: str = ""
 
+    @classmethod
+    def of(cls, task: Task, outcome: Outcome, payload: str = "") -> "Result":
+        """Return the result of a task that no attempt was made for."""
+        return cls(
+            source=task.source,
+            row_number=task.row_number,
+            face_set_name=task.face_set_name,
+            face_id=task.update.face_id,
+            outcome=outcome,
+            payload=payload,
+        )
+
     @property
     def started_at(self) -> float | None:
         """When the first attempt started, in seconds since the epoch."""

@@ -62,7 +62,7 @@ class CarefulSender:
         A worker that is cancelled (a second signal) still gets a result, and sends
         nothing more.
         """
-        so_far = _untouched(task)
+        so_far = Result.of(task, Outcome.UNPROCESSED)
         if refused := self.care.refuse(task):
             return self._end(so_far, task, refused)
         face, fresh = task.planned.before if task.planned else None, False
@@ -118,16 +118,6 @@ class CarefulSender:
             payload=encode_update(task.update).decode() if wants else "",
         )
         return _with_kept(result, task)
-
-
-def _untouched(task: Task) -> Result:
-    return Result(
-        source=task.source,
-        row_number=task.row_number,
-        face_set_name=task.face_set_name,
-        face_id=task.update.face_id,
-        outcome=Outcome.UNPROCESSED,
-    )
 
 
 def _unread(result: Result) -> Result:

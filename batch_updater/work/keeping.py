@@ -160,13 +160,7 @@ def _compared(
 def _unchanged_if(item: Item, is_held: Callable[[Task], bool]) -> Item:
     if not (isinstance(item, Task) and is_held(item)):
         return item
-    return Result(
-        source=item.source,
-        row_number=item.row_number,
-        face_set_name=item.face_set_name,
-        face_id=item.update.face_id,
-        outcome=Outcome.UNCHANGED,
-    )
+    return Result.of(item, Outcome.UNCHANGED)
 
 
 def keeping_state(batches: Batches, session: Session) -> Batches:

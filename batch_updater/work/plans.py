@@ -119,14 +119,7 @@ def _looked_up(item: Item, faces: Mapping[str, Face]) -> Item:
     if not isinstance(item, Task) or item.update.face_id not in faces:
         return item
     face = faces[item.update.face_id]
-    return Result(
-        source=item.source,
-        row_number=item.row_number,
-        face_set_name=item.face_set_name,
-        face_id=item.update.face_id,
-        outcome=Outcome.EXPORTED,
-        payload=write_faces([face]),
-    )
+    return Result.of(item, Outcome.EXPORTED, write_faces([face]))
 
 
 PLANS = Work(look=look_ahead, choose=_choose, sending=_sending, hand_on=_listed_first)

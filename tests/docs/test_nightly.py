@@ -55,9 +55,8 @@ def assert_handed_on(nights: Nights, done: Done) -> None:
 
 def test_a_night_without_changes(nights: Nights) -> None:
     """When nothing differs nothing is sent, and a scheduler that wants a code gets it."""
-    assert nights.night().code == 0
     assert nights.night(NO_CHANGE="99").code == 99
-    assert [command for command, _ in steps(nights)] == ["plan", "plan"]
+    assert steps(nights) == [("plan", 99)]
     assert nights.bench.updates == 0
 
 
@@ -93,6 +92,7 @@ def test_a_night_that_is_stopped(nights: Nights, *, whole_group: bool) -> None:
     nights.say(dict.fromkeys(range(30), "late"))
     said = nights.variables(file_of("nightly.md", "nightly.env"))
     more = {"MAX_CHANGES": "100%", "BATCH_UPDATER_RATE": "15"}
+    more["BATCH_UPDATER_CONCURRENCY"] = "1"  # or all faces are read first
     environ = {**nights.machine, **said, **more}
     with nights.started(
         ["./nightly.sh", "staff.csv"], nights.folder, environ
@@ -110,7 +110,7 @@ def test_a_night_that_is_stopped(nights: Nights, *, whole_group: bool) -> None:
 
 
 def test_old_nights_are_removed(nights: Nights) -> None:
-    """Nights beyond KEEP_DAYS go, and nothing else that lies there."""
+    """Nights beyond KEEP_DAYS go, and nothing else; no change is no failure by itself."""
     for name in ("20260101T010000Z-1", "20260102T010000Z-1", "keep"):
         (nights.folder / "nights" / name).mkdir(parents=True)
     for name in ("20260101T010000Z-1", "keep"):

@@ -4,17 +4,17 @@ import signal
 
 import pandas as pd
 from bench import FACE_SET, Bench, face
-from commands import call, run, started
+from commands import started
 
-SAMPLE = 60
+SAMPLE = 40
 IN_FLIGHT = 4
 
 
 def test_a_killed_verification_finishes_its_sample(bench: Bench) -> None:
     """After kill -9 resume reads the rest of the sample; pandas reads what differs."""
-    assert run(bench, bench.prepare(300)).code == 0
+    assert bench.run(bench.prepare(150)).code == 0
     others = [
-        {"face_id": face(n), "external_fields": {"age": -n}} for n in range(1, 301)
+        {"face_id": face(n), "external_fields": {"age": -n}} for n in range(1, 151)
     ]
     bench.emulator.state.seed_faces(FACE_SET, others)
     words = ("--run-dir", "check", "--settle", "0s", "--concurrency", str(IN_FLIGHT))
@@ -28,7 +28,7 @@ def test_a_killed_verification_finishes_its_sample(bench: Bench) -> None:
     wanted = {n + 1 for first, last in chosen for n in range(first, last + 1)}
 
     assert len(wanted) == SAMPLE
-    assert call(bench, "resume", "check", "--rate", "1000").code == 6
+    assert bench.command("resume", "check", "--rate", "1000").code == 6
     assert bench.record("check").outcomes == {"mismatch": SAMPLE}
     asked = bench.emulator.witness.by_operation["ShowFacesByFaceId"]
     assert SAMPLE <= asked <= SAMPLE + IN_FLIGHT

@@ -159,10 +159,9 @@ def test_reads_that_fail(bench: Bench) -> None:
     """A read is tried again as any call; a face that is never read is not changed."""
     seed(bench)
     asked = "ShowFacesByFaceId"
-    at_once = {"Retry-After": "0"}
     bench.emulator.script(
         [
-            fault("respond", code="FRS.0033", operation=asked, headers=at_once),
+            fault("respond", name="once", code="FRS.0018", operation=asked),
             fault("reset", operation=asked, face_id=face(3)),
             fault(
                 "respond",
@@ -175,7 +174,7 @@ def test_reads_that_fail(bench: Bench) -> None:
         ]
     )
     source = bench.write("faces.csv", make_rows(ROWS))
-    flags = ("--max-attempts", "2", "--no-adaptive")
+    flags = ("--max-attempts", "2")
     assert bench.run(source, "--backup", *flags).code == 1
     assert bench.record().outcomes == {"updated": ROWS - 1, "failed": 1}
     failed = bench.record().row(5)
@@ -268,6 +267,19 @@ def test_a_damaged_file_of_images(bench: Bench) -> None:
     assert ended.code == 2
     assert "before.jsonl, line 1 is damaged" in ended.err
     assert bench.updates == ROWS
+
+
+def test_no_place_for_an_image(bench: Bench) -> None:
+    """Where before.jsonl cannot be made, the run is refused, and nothing is sent."""
+    seed(bench)
+    source = bench.write("faces.csv", make_rows(ROWS))
+    assert bench.run(source, "--limit", "1").code == 0
+    Path("job/before.jsonl").mkdir()
+    forget_results(Path("job"), [1])
+    ended = bench.command("resume", "job", "--backup")
+    assert (ended.code, bench.updates) == (2, 1)
+    assert "nothing was sent" in ended.err
+    assert "before.jsonl" in ended.err
 
 
 def test_personal_data_stays_in_its_file(bench: Bench) -> None:

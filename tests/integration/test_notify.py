@@ -298,6 +298,7 @@ def test_the_address_is_nowhere(
     source = bench.prepare(3)
     other = bench.write("b.csv", [{"face_id": "face0001", "external_fields.age": "9"}])
     monkeypatch.setenv("BATCH_UPDATER_NOTIFY_URL", url)
+    monkeypatch.setenv("BATCH_UPDATER_RATE", "1000")
     said = []
     for words in (
         ("run", source, "--run-dir", "job", *bench.target, *loud, "--include-values"),

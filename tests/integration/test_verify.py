@@ -322,7 +322,7 @@ def test_a_sample_is_the_same_after_a_resume(bench: Bench) -> None:
 
 def test_samples_differ_and_are_never_empty(bench: Bench) -> None:
     """Two samples of a run are different rows; the smallest share is one row, 0 is refused."""
-    bench.run(bench.prepare(400))
+    bench.run(bench.prepare(100))
     chosen = []
     for number in (1, 2):
         where = ("--run-dir", f"sample{number}")
@@ -402,7 +402,7 @@ def test_an_update_that_is_not_merged_is_found(bench: Bench) -> None:
 def test_no_mismatch_is_made_up(bench: Bench) -> None:
     """Whatever failed, was applied unseen, or was retried since: what is there is no mismatch."""
     left_out = 0
-    for seed in range(6):
+    for seed in range(4):
         chance = Random(seed)
         fields = ("external_fields.age", "external_fields.team")
         rows = [

@@ -234,12 +234,12 @@ def test_a_damaged_note_is_told(bench: Bench) -> None:
 
 def test_time_is_told_before_the_first_face_is_read(bench: Bench) -> None:
     """At the default rate the estimate, and whether the time window holds it, are said first."""
-    bench.run(bench.prepare(300))
+    bench.run(bench.prepare(50))
     ended = verify(bench, "job", "--rate", "10", "--max-duration", "300ms")
 
     assert ended.code == 5
-    assert "estimate    300 rows take about 30 s at 10 a second" in ended.err
-    assert "fits: no, about 29" in ended.err
+    assert "estimate    50 rows take about 5 s at 10 a second" in ended.err
+    assert "fits: no, about 4" in ended.err
     assert "next        batch-updater resume check" in ended.out
     assert bench.record("check").summary["busiest_second"] <= 10
 

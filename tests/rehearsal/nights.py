@@ -14,8 +14,6 @@ from rehearsal.service import Service
 from rehearsal.story import Story, faults
 from rehearsal.warehouse import Fields, Warehouse, open_warehouse, other
 
-_SAMPLE = 50  # faces that the SDK reads back
-
 
 @dataclass(frozen=True)
 class Night:
@@ -116,7 +114,7 @@ class _Night:
         self.service.plan_faults([])
         listed = self._list()
         held, after = self.service.held(), self.service.requests()
-        names = self.random.sample(sorted(held), min(_SAMPLE, len(held)))
+        names = self.random.sample(sorted(held), min(self.story.read_back, len(held)))
         return Night(
             number=self.number,
             codes=codes,

@@ -18,6 +18,7 @@ class Story:
             out of those that are about to be changed.
         refused: faces that the service refuses to change each night.
         every: one update in so many meets each passing fault.
+        read_back: faces that the SDK reads when a night is over.
     """
 
     nights: int = 5
@@ -27,6 +28,7 @@ class Story:
     meddled: int = 20
     refused: int = 20
     every: int = 50
+    read_back: int = 50
     seed: int = 20261125
 
 

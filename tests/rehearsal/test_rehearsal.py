@@ -11,7 +11,14 @@ from rehearsal.story import Story
 from served import emulator
 
 SHORT = Story(
-    nights=2, faces=400, changed=60, drifting=6, meddled=4, refused=3, every=20
+    nights=2,
+    faces=160,
+    changed=24,
+    drifting=6,
+    meddled=4,
+    refused=3,
+    every=20,
+    read_back=9,
 )
 
 
