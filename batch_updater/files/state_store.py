@@ -22,6 +22,7 @@ from batch_updater.errors import StateError
 from batch_updater.files.disk import sync_directory
 from batch_updater.files.private import create_private, make_private_folder
 from batch_updater.files.state_rows import (
+    FORGOTTEN,
     UNSURE,
     Counts,
     DoubtKey,
@@ -63,8 +64,8 @@ _KNOWN = f"""
 SELECT f.id, f.shape, f.held, f.at FROM json_each(?) AS asked
 CROSS JOIN faces AS f ON f.id = asked.value
 WHERE f.shape > 0 AND NOT EXISTS (SELECT 1 FROM doubts AS d WHERE d.face = f.id)
-AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{UNSURE}' AND value <> '')
-"""  # noqa: S608  (a name of ours)
+AND NOT EXISTS (SELECT 1 FROM meta WHERE name IN ('{UNSURE}', '{FORGOTTEN}') AND value <> '')
+"""  # noqa: S608  (names of ours)
 _COUNTED = """
 SELECT count(*), min(at), max(at) FROM faces
 WHERE shape > 0 AND id NOT IN (SELECT face FROM doubts)

@@ -8,13 +8,12 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import Counts
+from batch_updater.files.state_rows import FORGOTTEN, Counts
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import Clock, catch_up, now, runs_of
 from batch_updater.states.places import (
     DECLARED,
-    FORGOTTEN,
     StatePlace,
     place_of,
     state_directory,

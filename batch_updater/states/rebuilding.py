@@ -10,7 +10,7 @@ from batch_updater.files.lines import parse_time
 from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
-from batch_updater.files.state_rows import UNSURE, SessionRow
+from batch_updater.files.state_rows import FORGOTTEN, UNSURE, SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import Manifest
 from batch_updater.models import UpdateMode
@@ -23,7 +23,6 @@ from batch_updater.states.catching_up import (
     runs_of,
 )
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import FORGOTTEN
 from batch_updater.states.seeing import renew
 
 _HALF_DONE = (

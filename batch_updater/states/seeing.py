@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import DoubtRow, FaceRow
+from batch_updater.files.state_rows import FORGOTTEN, DoubtRow, FaceRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.mapping.columns import FIELD_PREFIX
 from batch_updater.models import FieldType
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import DECLARED, FORGOTTEN
+from batch_updater.states.places import DECLARED
 
 _PLAIN = (str, int, float, bool)
 

@@ -35,11 +35,12 @@ def _choose(ready: Ready, notices: Notices) -> Ready:
     oldest = datetime.now(UTC).timestamp() - settings.state_max_age
     try:
         with _state_of(ready) as state:
+            remarks = state.catch_up()
             # Before any face is read: from now on every run says what it writes.
             state.renew(ready.face_set.fields, ready.face_set.id)
             if settings.against is Against.REMOTE:
                 return ready
-            for remark in state.catch_up():
+            for remark in remarks:
                 notices.tell(remark)
             fresh = fresh_rows(ready.intake, ready.types, ready.found, state, oldest)
     except StateError as error:

@@ -6,7 +6,7 @@ import pytest
 from books import TYPES, Book, go_on, keep, known, open_book, opened, opened_store
 
 from batch_updater.errors import RunDirectoryError, StateError
-from batch_updater.states.places import FORGOTTEN
+from batch_updater.files.state_rows import FORGOTTEN
 from batch_updater.states.rebuilding import Volume, forget, rebuild
 
 AGE = "external_fields.age"
@@ -145,8 +145,9 @@ def test_forgetting_while_a_run_goes_on(tmp_path: Path) -> None:
     one.result(1, "f1", {AGE: 1}, at=one.clock())
     with opened_store(tmp_path) as store:
         forget(store)
-    assert known(tmp_path, "f1", "f2") == {"f1": {AGE: 1}}
-    two = told(tmp_path, "b", f2=2)
-    assert two.directory.path.is_dir()
-    assert known(tmp_path, "f2") == {}
+    assert known(tmp_path, "f1", "f2") == {}
+    told(tmp_path, "b", f2=2, f3=3)
+    assert known(tmp_path, "f1", "f2", "f3") == {"f3": {AGE: 3}}
+    one.result(3, "f1", {AGE: 4}, at=one.clock())
+    assert known(tmp_path, "f1", "f3") == {"f1": {AGE: 4}, "f3": {AGE: 3}}
     one.close()
