@@ -309,10 +309,9 @@ class StateStore:
 
     def forget_faces(self) -> None:
         """Let all faces be unknown, and none in doubt."""
-        for table in ("faces", "doubts", "shapes", "fields"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608  (names of ours)
-        self._shapes.clear()
-        self._numbers.clear()
+        # Shapes stay: who is reading meanwhile has still to make sense of a row.
+        self._db.execute("DELETE FROM faces")
+        self._db.execute("DELETE FROM doubts")
 
     def forget_sessions(self, numbers: Iterable[int]) -> None:
         """Remove sessions."""

@@ -63,7 +63,7 @@ def absorb(
                 if not sessions:
                     return  # forgotten meanwhile
                 if place != sessions[-1].absorbed:
-                    place = _go_to(sessions[-1], file, store)
+                    place = _go_to(sessions[-1], file)
                     blocks = whole_lines(file)
                 some = False
                 for data, offset, number in islice(blocks, _AT_ONCE):
@@ -74,7 +74,7 @@ def absorb(
                     store.advance(sessions[-1].number, place)
 
 
-def _go_to(session: SessionRow, file: IO[bytes], store: StateStore) -> int:
+def _go_to(session: SessionRow, file: IO[bytes]) -> int:
     """
     Go to the first line that was not taken in; after a power loss, to the end.
 
