@@ -15,7 +15,8 @@ from batch_updater.config.settings import Resolved
 from batch_updater.errors import RunDirectoryError, StateDamaged, UsageError
 from batch_updater.files.lines import format_time
 from batch_updater.files.run_dir import open_run_directory
-from batch_updater.files.state_store import StateStore, discard_state, read_owner
+from batch_updater.files.state_files import discard_state, read_owner
+from batch_updater.files.state_store import StateStore
 from batch_updater.inert import printable
 from batch_updater.manifest import load_manifest
 from batch_updater.models import Purpose

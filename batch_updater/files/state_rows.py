@@ -4,6 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+FORGOTTEN = "forgotten"
+"""Under this is noted that a state is kept no longer, until it is begun again."""
+
+UNSURE = "unsure"
+"""Under this is noted why nothing that a state says may be believed."""
+
+DoubtKey = tuple[str, int, str, int]
+"""A row that is in doubt: its face, the number of its run, source, row number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

@@ -10,8 +10,8 @@ shared by all faces with the same fields.
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import astuple, fields, replace
+from contextlib import contextmanager
+from dataclasses import astuple, replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,22 @@ import orjson
 from batch_updater.errors import StateError
 from batch_updater.files.disk import sync_directory
 from batch_updater.files.private import create_private, make_private_folder
-from batch_updater.files.state_rows import Counts, DoubtRow, FaceRow, Owner, SessionRow
+from batch_updater.files.state_rows import (
+    FORGOTTEN,
+    UNSURE,
+    Counts,
+    DoubtKey,
+    DoubtRow,
+    FaceRow,
+    Owner,
+    SessionRow,
+)
 from batch_updater.files.state_trouble import naming_trouble, not_ours
 
 VERSION = 1
-_OURS = 0x46525331  # what SQLite keeps at byte 68 of the file: whose it is
+OURS = 0x46525331
+"""What SQLite keeps at byte 68 of the file: whose it is."""
+
 _PATIENCE = 60.0  # seconds that another process may take for a step of its own
 _CACHE = 64 << 10  # KiB
 _UNKNOWN = 0  # the shape of a face of which nothing is known
@@ -49,11 +60,12 @@ CREATE TABLE doubts (
   mark INTEGER NOT NULL, carried INTEGER NOT NULL, PRIMARY KEY (face, run, source, row_number)) WITHOUT ROWID;
 CREATE INDEX doubts_by_session ON doubts (session);
 """
-_KNOWN = """
+_KNOWN = f"""
 SELECT f.id, f.shape, f.held, f.at FROM json_each(?) AS asked
 CROSS JOIN faces AS f ON f.id = asked.value
 WHERE f.shape > 0 AND NOT EXISTS (SELECT 1 FROM doubts AS d WHERE d.face = f.id)
-"""
+AND NOT EXISTS (SELECT 1 FROM meta WHERE name IN ('{UNSURE}', '{FORGOTTEN}') AND value <> '')
+"""  # noqa: S608  (names of ours)
 _COUNTED = """
 SELECT count(*), min(at), max(at) FROM faces
 WHERE shape > 0 AND id NOT IN (SELECT face FROM doubts)
@@ -70,9 +82,6 @@ FROM json_each(?) AS asked CROSS JOIN doubts AS d ON d.face = asked.value
 _DROP_DOUBT = """
 DELETE FROM doubts WHERE face = ? AND run = ? AND source = ? AND row_number = ?
 """
-
-DoubtKey = tuple[str, int, str, int]
-"""A row that is in doubt: its face, the number of its run, source, row number."""
 
 
 class StateStore:
@@ -114,7 +123,7 @@ class StateStore:
                 if self._pragma("user_version") == 0:
                     self._begin_file()
         version, maker = self._pragma("user_version"), self._pragma("application_id")
-        if maker != _OURS:
+        if maker != OURS:
             raise not_ours(self.path)
         if version > VERSION:
             raise StateError(
@@ -133,7 +142,7 @@ class StateStore:
         self.note("endpoint", self.owner.endpoint)
         self.note("project_id", self.owner.project_id)
         self.note("face_set_name", self.owner.face_set_name)
-        self._db.execute(f"PRAGMA application_id = {_OURS}")
+        self._db.execute(f"PRAGMA application_id = {OURS}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _refuse_other_owner(self) -> None:
@@ -247,9 +256,11 @@ class StateStore:
             (until, self.last_session(), session),
         )
 
-    def sessions(self) -> list[SessionRow]:
-        """Return all sessions, in the order in which they began."""
-        found = self._db.execute("SELECT * FROM sessions ORDER BY number")
+    def sessions(self, run: int | None = None) -> list[SessionRow]:
+        """Return all sessions, or those of a run, in the order in which they began."""
+        found = self._db.execute(
+            "SELECT * FROM sessions WHERE run = ifnull(?, run) ORDER BY number", (run,)
+        )
         return [SessionRow(*row[:7], *map(bool, row[7:])) for row in found]
 
     def last_session(self) -> int:
@@ -292,12 +303,15 @@ class StateStore:
         self._shapes.clear()
         self._numbers.clear()
 
+    def forget_values(self) -> None:
+        """Let all faces be unknown; those in doubt stay so."""
+        self._db.execute("UPDATE faces SET shape = ?, held = ''", (_UNKNOWN,))
+
     def forget_faces(self) -> None:
         """Let all faces be unknown, and none in doubt."""
-        for table in ("faces", "doubts", "shapes", "fields"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608  (names of ours)
-        self._shapes.clear()
-        self._numbers.clear()
+        # Shapes stay: who is reading meanwhile has still to make sense of a row.
+        self._db.execute("DELETE FROM faces")
+        self._db.execute("DELETE FROM doubts")
 
     def forget_sessions(self, numbers: Iterable[int]) -> None:
         """Remove sessions."""
@@ -352,32 +366,6 @@ class StateStore:
         ).fetchone()
         live = dict(self._db.execute("SELECT number, name FROM fields WHERE live"))
         return tuple(live.get(number) for number in orjson.loads(numbers))
-
-
-def read_owner(path: Path) -> Owner:
-    """
-    Return whose state a file is.
-
-    Raises:
-        StateError: it is no state, newer, or damaged.
-    """
-    with naming_trouble(path):
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True)) as db:
-            if db.execute("PRAGMA application_id").fetchone()[0] != _OURS:
-                raise not_ours(path)
-            said = dict(db.execute("SELECT name, value FROM meta").fetchall())
-    try:
-        return Owner(**{field.name: said[field.name] for field in fields(Owner)})
-    except KeyError:
-        raise not_ours(path) from None
-
-
-def discard_state(path: Path) -> None:
-    """Delete a file that is no state any more, and what SQLite left beside it."""
-    with naming_trouble(path):
-        path.unlink(missing_ok=True)
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def _listed(face_ids: Sequence[str]) -> tuple[str]:

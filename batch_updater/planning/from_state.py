@@ -74,10 +74,10 @@ def _declared(state: State) -> Mapping[str, FieldType]:
     """Return the types that the face set declared, from a state that can be believed."""
     if remarks := state.catch_up():
         raise StateError("; ".join(remarks), hint="Or plan with --against remote.")
-    declared = state.facts.declared
-    if not declared:
-        raise nothing_applied(state.facts.face_set_name)
-    return declared
+    facts = state.facts
+    if not state.is_begun:
+        raise nothing_applied(facts.face_set_name)
+    return facts.declared
 
 
 def nothing_applied(face_set_name: str) -> StateError:

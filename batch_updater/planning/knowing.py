@@ -1,7 +1,6 @@
 """Which rows the state can answer for, and what it says of their faces."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from random import Random
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,15 +90,3 @@ def _known(
 
 def _answers(face: KnownFace, task: Task, oldest: float) -> bool:
     return face.at >= oldest and fields_of(task.update).keys() <= face.fields.keys()
-
-
-def sample(rows: Selection, count: int, chance: Random) -> Selection:
-    """Return so many of some rows, or all of them, chosen at random."""
-    total = rows.count()
-    ranks = np.array(sorted(chance.sample(range(total), min(count, total))), np.int64)
-    chosen, passed = Selection.none(len(rows)), 0
-    for block in rows.blocks():
-        inside = ranks[(ranks >= passed) & (ranks < passed + len(block))] - passed
-        chosen.add(block[inside])
-        passed += len(block)
-    return chosen

@@ -15,8 +15,8 @@ from batch_updater.errors import JournalFailed
 from batch_updater.files.batch import Whole
 from batch_updater.files.bulk import BulkReader, Lines, whole_lines
 from batch_updater.files.replay import Record, open_journal
-from batch_updater.files.state_rows import SessionRow
-from batch_updater.files.state_store import DoubtKey, StateStore
+from batch_updater.files.state_rows import DoubtKey, SessionRow
+from batch_updater.files.state_store import StateStore
 from batch_updater.frs.codes import find_code
 from batch_updater.mapping.comparison import held_in
 from batch_updater.models import Outcome, Verdict
@@ -34,17 +34,19 @@ _GONE = frozenset({Outcome.DRIFTED, Outcome.MISSING})
 
 def absorb(
     store: StateStore,
-    sessions: Sequence[SessionRow],
+    run: int,
     journal: Path,
     latest_at: Callable[[float], int] | None = None,
 ) -> None:
     """
     Take in what a run's journal holds beyond what was taken in before.
 
-    A torn last line is passed over: it may be whole the next time.
+    A torn last line is passed over: it may be whole the next time. Others may take
+    in the same journal meanwhile: each step goes on where the last one of all ended,
+    since older lines, taken again, would stand over newer ones.
 
     Args:
-        sessions: those of the run, in order.
+        run: the number of the run's first session.
         latest_at: returns the latest session that had begun at a moment; None when
             that is not known, so that it may be any that has begun by now.
 
@@ -52,28 +54,40 @@ def absorb(
         RunDirectoryError: the journal cannot be read, or is damaged.
         StateError: the state cannot be written.
     """
-    last, reader = sessions[-1].number, BulkReader(journal, _COLUMNS)
+    reader, place, some = BulkReader(journal, _COLUMNS), -1, True
+    blocks: Iterator[tuple[bytes, int, int]] = iter(())
     with open_journal(journal) as file:
-        _go_to(sessions[-1], file, store)
-        blocks = whole_lines(file)
-        while some := list(islice(blocks, _AT_ONCE)):
+        while some:
             with store.transaction():
-                for data, offset, number in some:
+                sessions = store.sessions(run)
+                if not sessions:
+                    return  # forgotten meanwhile
+                if place != sessions[-1].absorbed:
+                    place = _go_to(sessions[-1], file)
+                    blocks = whole_lines(file)
+                some = False
+                for data, offset, number in islice(blocks, _AT_ONCE):
                     told = reader.read(data, offset, number)
                     Page(store, sessions, latest_at).take(told)
-                store.advance(last, offset + len(data))
+                    place, some = offset + len(data), True
+                if place != sessions[-1].absorbed:
+                    store.advance(sessions[-1].number, place)
 
 
-def _go_to(session: SessionRow, file: IO[bytes], store: StateStore) -> None:
-    """Go to the first line that was not taken in; after a power loss, to the end."""
+def _go_to(session: SessionRow, file: IO[bytes]) -> int:
+    """
+    Go to the first line that was not taken in; after a power loss, to the end.
+
+    Returns:
+        Up to where it has been taken in, in bytes: new lines will stand there where
+        others were lost.
+    """
     size = file.seek(0, os.SEEK_END)
     place = min(session.absorbed, size)
-    if place < session.absorbed:  # new lines will stand where others were lost
-        with store.transaction():
-            store.advance(session.number, place)
     file.seek(max(0, place - 1))
     if place:
         file.readline()  # no more than an end of line, unless others were lost
+    return place
 
 
 class Page:

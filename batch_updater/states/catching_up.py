@@ -9,12 +9,11 @@ from pathlib import Path
 from batch_updater.errors import RunDirectoryError
 from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory, open_run_directory
-from batch_updater.files.state_rows import SessionRow
+from batch_updater.files.state_rows import UNSURE, SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import RunKey, load_manifest
 from batch_updater.states.absorbing import absorb
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import UNSURE
 
 Clock = Callable[[], float]
 """Tells the seconds since the epoch."""
@@ -70,7 +69,7 @@ def is_live(session: SessionRow) -> bool:
 def _take_in(store: StateStore, run: Run, clock: Clock) -> None:
     directory = directory_of(run[-1])
     with _quiet(directory) as quiet:
-        absorb(store, run, directory.journal)
+        absorb(store, run[-1].run, directory.journal)
         if quiet:
             with store.transaction():
                 end_sessions(store, run, clock() + LINGERING)

@@ -99,7 +99,7 @@ class FaceState:
     def gone(self, key: RowKey, session: Session, ended: float) -> None:
         """Take note that a face is not what anybody thought: nothing is known of it."""
         self.not_applied(key, session, ended)
-        self._keep(None, session, ended)
+        self._keep(None, session, max(self.at, ended))
 
     def written(self, key: RowKey, told: Written, session: Session) -> None:
         """
@@ -117,7 +117,8 @@ class FaceState:
             before = self.fields or {} if sure else {}
             self._keep(_after(before, told), session, told.ended)
             return
-        self._keep(_agreed(self.fields, told.fields), session, told.ended)
+        agreed, latest = _agreed(self.fields, told.fields), max(self.at, told.ended)
+        self._keep(agreed, session, latest)
         self.run = 0
 
     def _keep(

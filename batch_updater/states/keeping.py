@@ -72,7 +72,7 @@ class Keeper:
             if isinstance(task, Task)
         ]
         with self._opened() as store:
-            absorb(store, self._sessions, self._journal)
+            absorb(store, run, self._journal)
             with store.transaction():
                 store.drop_unsent(never_sent)
                 end_sessions(store, self._sessions, now() + LINGERING)

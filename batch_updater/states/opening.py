@@ -8,11 +8,16 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import Counts
+from batch_updater.files.state_rows import FORGOTTEN, Counts
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType
 from batch_updater.states.catching_up import Clock, catch_up, now, runs_of
-from batch_updater.states.places import FORGOTTEN, StatePlace, place_of, state_directory
+from batch_updater.states.places import (
+    DECLARED,
+    StatePlace,
+    place_of,
+    state_directory,
+)
 from batch_updater.states.seeing import SeenFace, renew, take_seen
 
 __all__ = ["Known", "State", "StateFacts", "open_state", "state_directory"]
@@ -87,6 +92,11 @@ class State:
         return not self._store.noted(FORGOTTEN)
 
     @property
+    def is_begun(self) -> bool:
+        """Whether a run or a plan has begun it, and nobody has forgotten it since."""
+        return self.is_kept and bool(self._store.noted(DECLARED))
+
+    @property
     def is_sure(self) -> bool:
         """Whether all that runs did is known, as of the last catching up."""
         return self._sure
@@ -113,10 +123,12 @@ class State:
         self._sure = not remarks
         return remarks
 
-    def renew(self, declared: Mapping[str, FieldType], face_set_id: str) -> None:
-        """Forget what the face set, as FRS shows it now, cannot hold."""
+    def renew(
+        self, declared: Mapping[str, FieldType], face_set_id: str, clock: Clock = now
+    ) -> None:
+        """Begin the state anew if it is forgotten; forget what the face set cannot hold."""
         with self._store.transaction():
-            renew(self._store, declared, face_set_id)
+            renew(self._store, declared, face_set_id, clock())
 
     def see(self, seen: Mapping[str, SeenFace]) -> None:
         """Take in what faces were seen to hold, unless nothing here is sure."""
@@ -135,7 +147,7 @@ class State:
 
 def declared_in(store: StateStore) -> dict[str, FieldType]:
     """Return the types that a face set declared when a run last asked."""
-    said = store.noted("declared")
+    said = store.noted(DECLARED)
     types = orjson.loads(said) if said else {}
     return {name: FieldType(kind) for name, kind in types.items()}
 

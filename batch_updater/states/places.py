@@ -10,11 +10,8 @@ from urllib.parse import urlsplit
 from batch_updater.errors import StateError
 from batch_updater.files.state_rows import Owner
 
-FORGOTTEN = "forgotten"
-"""What is noted of a state that is kept no longer, until a run makes it again."""
-
-UNSURE = "unsure"
-"""Under this is noted why nothing that a state says may be believed."""
+DECLARED = "declared"
+"""Under this are noted the face set's types; nothing is, until a state is begun."""
 
 _HOME_STATE = Path("~/.local/state")
 

@@ -1,7 +1,7 @@
 """Making a state again from the journals of runs, and forgetting one."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -10,14 +10,20 @@ from batch_updater.files.lines import parse_time
 from batch_updater.files.lock import locked
 from batch_updater.files.run_dir import RunDirectory
 from batch_updater.files.search import notes
-from batch_updater.files.state_rows import SessionRow
+from batch_updater.files.state_rows import FORGOTTEN, UNSURE, SessionRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.manifest import Manifest
 from batch_updater.models import UpdateMode
 from batch_updater.states.absorbing import absorb
-from batch_updater.states.catching_up import catch_up, end_sessions, is_live, runs_of
+from batch_updater.states.catching_up import (
+    catch_up,
+    end_sessions,
+    is_live,
+    now,
+    runs_of,
+)
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import FORGOTTEN, UNSURE
+from batch_updater.states.seeing import renew
 
 _HALF_DONE = (
     "it was being made again, and that did not end: repeat `batch-updater state "
@@ -42,6 +48,7 @@ class _Part:
     began: float
     ended: float | None = None
     told: bool = False  # whether it says what it hands out
+    whole: bool = False  # whether no row of the run is left at its end
 
 
 def rebuild(store: StateStore, volumes: Sequence[Volume]) -> None:
@@ -70,8 +77,10 @@ def rebuild(store: StateStore, volumes: Sequence[Volume]) -> None:
             store.note(UNSURE, _HALF_DONE)
         latest_at = _latest_at(parts, added)
         for sessions in runs:
-            journal = next(v for v in volumes if _is_of(sessions[0], v)).directory
-            absorb(store, sessions, journal.journal, latest_at)
+            volume = next(v for v in volumes if _is_of(sessions[0], v))
+            with store.transaction():  # values of another type are not taken for these
+                renew(store, volume.manifest.declared, "", now())
+            absorb(store, sessions[0].run, volume.directory.journal, latest_at)
             with store.transaction():
                 end_sessions(store, sessions, _end_of(parts))
         with store.transaction():
@@ -81,30 +90,34 @@ def rebuild(store: StateStore, volumes: Sequence[Volume]) -> None:
     store.shrink()
 
 
-def _parts(volume: Volume) -> Iterator[_Part]:
-    part: _Part | None = None
+def _parts(volume: Volume) -> list[_Part]:
+    parts: list[_Part] = []
     for record in notes(volume.directory.journal):
         match record.kind:
             case "session":
-                yield from _finished(part)
-                part = _Part(volume, record.offset, parse_time(record.facts["at"]))
-            case "end" if part:
-                part.ended = parse_time(record.facts["at"])
-            case "state" | "sending" if part:
-                part.told = True
-    yield from _finished(part)
+                began = parse_time(record.facts["at"])
+                parts.append(_Part(volume, record.offset, began))
+            case "end" if parts:
+                parts[-1].ended = parse_time(record.facts["at"])
+                parts[-1].whole = record.facts.get("stop") is None
+            case "state" | "sending" if parts:
+                parts[-1].told = True
+    _refuse_untold(parts)
+    return parts
 
 
-def _finished(part: _Part | None) -> Iterator[_Part]:
-    if part is None:
-        return
-    if part.ended is None and not part.told:
-        path = part.volume.directory.path
-        raise RunDirectoryError(
-            f"{path} was killed, and its journal does not say what it was sending then",
-            hint=f"Let it end first: batch-updater resume {path}",
-        )
-    yield part
+def _refuse_untold(parts: Sequence[_Part]) -> None:
+    """Refuse a run of which nobody knows what it had sent when it was killed."""
+    for part in parts:
+        # Whatever had no outcome has been sent again by one that left no row.
+        again = any(later.whole and later.start > part.start for later in parts)
+        if part.ended is None and not part.told and not again:
+            path = part.volume.directory.path
+            raise RunDirectoryError(
+                f"{path} was killed, and its journal does not say what it was sending "
+                "then",
+                hint=f"Let it end first: batch-updater resume {path}",
+            )
 
 
 def _clear(store: StateStore, volumes: Sequence[Volume]) -> None:

@@ -52,7 +52,7 @@ def register(
     """
     key = beginning.key
     with store.transaction():
-        renew(store, beginning.declared, beginning.face_set_id)
+        renew(store, beginning.declared, beginning.face_set_id, clock())
         earlier = [
             session
             for session in store.sessions()

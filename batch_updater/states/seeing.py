@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from batch_updater.files.state_rows import DoubtRow, FaceRow
+from batch_updater.files.state_rows import FORGOTTEN, DoubtRow, FaceRow
 from batch_updater.files.state_store import StateStore
 from batch_updater.mapping.columns import FIELD_PREFIX
 from batch_updater.models import FieldType
 from batch_updater.states.faces import LINGERING
-from batch_updater.states.places import FORGOTTEN
+from batch_updater.states.places import DECLARED
 
 _PLAIN = (str, int, float, bool)
 
@@ -31,32 +31,47 @@ class SeenFace:
     at: float
 
 
+_SINCE = "since"
+
+
 def renew(
-    store: StateStore, declared: Mapping[str, FieldType], face_set_id: str
+    store: StateStore,
+    declared: Mapping[str, FieldType],
+    face_set_id: str,
+    moment: float,
 ) -> None:
     """
-    Forget what the face set, as it is now, cannot hold; inside a transaction.
+    Begin a state anew if it is forgotten, and forget what the face set, as it is now,
+    cannot hold; inside a transaction.
 
     Args:
         declared: types of its custom fields.
         face_set_id: what tells it from an earlier one of the same name; empty when
             FRS did not say.
+        moment: now, in seconds since the epoch.
     """
-    store.note(FORGOTTEN, "")
+    if store.noted(FORGOTTEN) or not store.noted(DECLARED):
+        store.note(_SINCE, str(moment))
     before = store.noted("face_set_id")
-    if before and face_set_id and before != face_set_id:
-        store.forget_faces()
+    is_another = bool(before and face_set_id and before != face_set_id)
+    # Who wrote while it was forgotten has told nobody.
+    if is_another or store.noted(FORGOTTEN):
+        store.forget_values()
+    store.note(FORGOTTEN, "")
     store.note("face_set_id", face_set_id or before)
-    said = orjson.loads(store.noted("declared") or "{}")
+    said = orjson.loads(store.noted(DECLARED) or "{}")
     now = {name: str(kind) for name, kind in declared.items()}
     changed = [name for name, kind in said.items() if now.get(name) != kind]
     store.forget_fields(f"{FIELD_PREFIX}{name}" for name in changed)
-    store.note("declared", orjson.dumps(now).decode())
+    store.note(DECLARED, orjson.dumps(now).decode())
 
 
 def take_seen(store: StateStore, seen: Mapping[str, SeenFace]) -> None:
     """
     Take in what faces were seen to hold, where nothing newer is known.
+
+    What was seen before the state was begun is passed over: who has written since
+    may have told nobody.
 
     A face of which anything is open stays so, but for what can no longer be carried
     out when the face is asked for. One that was written within a minute
@@ -67,18 +82,20 @@ def take_seen(store: StateStore, seen: Mapping[str, SeenFace]) -> None:
     """
     ids = sorted(seen)
     with store.transaction():
-        mark = store.last_session()
+        mark, since = store.last_session(), float(store.noted(_SINCE) or 0)
         written = {row.face_id: row.at for row in store.faces(ids)}
         doubts = list(store.doubts(ids))
         doubtful = {d.face_id for d in doubts if not _is_over(d, seen[d.face_id].at)}
         news = {
             face_id: each
             for face_id, each in sorted(seen.items())
-            if face_id not in doubtful and _is_news(each, written.get(face_id, 0))
+            if face_id not in doubtful
+            and _is_news(each, max(since, written.get(face_id, -1) + LINGERING))
         }
         store.put_faces(
-            FaceRow(face_id, _plain(each.fields), int(each.at), 0, mark)
+            FaceRow(face_id, _plain(each.fields), at, 0, mark)
             for face_id, each in news.items()
+            for at in [max(int(each.at), written.get(face_id, 0))]
         )
         store.drop_doubts(
             (d.face_id, d.run, d.source, d.row_number)
@@ -92,8 +109,8 @@ def _is_over(doubt: DoubtRow, at: float) -> bool:
     return doubt.until is not None and doubt.until <= at
 
 
-def _is_news(seen: SeenFace, written: int) -> bool:
-    return seen.fields is None or written + LINGERING < seen.at
+def _is_news(seen: SeenFace, after: float) -> bool:
+    return seen.fields is None or after < seen.at
 
 
 def _plain(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -76,20 +76,15 @@ def _place(ready: Ready, *, makes: bool) -> StatePlace | None:
     return place if makes or place.path.exists() else None
 
 
-def take_reads(session: Session, *, makes: bool) -> None:
-    """
-    Let the state know what faces were seen to hold, as far as the journal says.
-
-    Args:
-        makes: whether to begin a state where there is none.
-    """
+def take_reads(session: Session) -> None:
+    """Let the state, where there is one, know what faces were seen to hold."""
     ready = session.ready
     try:
-        place = _place(ready, makes=makes)
+        place = _place(ready, makes=False)
         if place is None:
             return
         with open_place(place) as state:
-            if not (makes or state.is_kept):
+            if not state.is_kept:
                 return
             state.catch_up()
             state.renew(ready.face_set.fields, ready.face_set.id)

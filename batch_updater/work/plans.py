@@ -19,7 +19,7 @@ from batch_updater.frs.protocol import Face, write_faces
 from batch_updater.jobs import Ready
 from batch_updater.manifest import load_manifest, read_selection
 from batch_updater.models import Against, Outcome, Result, Task
-from batch_updater.planning.knowing import fresh_rows, known_fields, sample
+from batch_updater.planning.knowing import fresh_rows, known_fields
 from batch_updater.planning.listing import Listed, listed_before
 from batch_updater.states.opening import State, open_state, state_directory
 from batch_updater.work.keeping import take_reads
@@ -30,20 +30,24 @@ from batch_updater.work.work import Batches, Session, Work
 def _choose(ready: Ready, notices: Notices) -> Ready:
     """Leave out rows that the state can answer for, but for a sample of them."""
     settings = ready.job.settings
-    if ready.job.resumed or settings.against is Against.REMOTE:
+    if ready.job.resumed:
         return ready
     oldest = datetime.now(UTC).timestamp() - settings.state_max_age
     try:
         with _state_of(ready) as state:
-            for remark in state.catch_up():
-                notices.tell(remark)
+            remarks = state.catch_up()
+            # Before any face is read: from now on every run says what it writes.
             state.renew(ready.face_set.fields, ready.face_set.id)
+            if settings.against is Against.REMOTE:
+                return ready
+            for remark in remarks:
+                notices.tell(remark)
             fresh = fresh_rows(ready.intake, ready.types, ready.found, state, oldest)
     except StateError as error:
         notices.tell(f"{error.message}; all faces are looked at in FRS")
         return ready
     count = settings.drift_sample.of(fresh.count())
-    pending = ~fresh | sample(fresh, count, SystemRandom())
+    pending = ~fresh | fresh.sample(count, SystemRandom())
     return replace(ready, job=replace(ready.job, pending=pending), known=fresh)
 
 
@@ -62,7 +66,7 @@ async def _sending(session: Session) -> AsyncIterator[Send]:
     await asyncio.to_thread(_keep_known, session)
     yield session.outlet.reader().read_face
     if not session.outlet.signals.gate.closed:  # else once it has been resumed
-        await asyncio.to_thread(take_reads, session, makes=True)
+        await asyncio.to_thread(take_reads, session)
 
 
 def _keep_known(session: Session) -> None:

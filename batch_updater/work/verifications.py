@@ -105,7 +105,7 @@ async def _sending(session: Session) -> AsyncIterator[Send]:
     types = {**ready.face_set.fields, **ready.types.types}
     yield session.outlet.verifier(types).verify
     # Also when it ends early: what it has found by then need not be found again.
-    await asyncio.to_thread(take_reads, session, makes=False)
+    await asyncio.to_thread(take_reads, session)
 
 
 VERIFICATIONS = Work(look=look_ahead, choose=_choose, items=_items, sending=_sending)

@@ -1,18 +1,12 @@
 """What a plan counts, what it lists, and which rows are a sample; pure."""
 
-from random import Random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from batch_updater.frs.protocol import LIST_WINDOW, write_faces
 from batch_updater.models import Outcome, PlanStatus, Result
 from batch_updater.planning.counts import Commonest, Counts
-from batch_updater.planning.knowing import sample
 from batch_updater.planning.listing import Listed
 from batch_updater.planning.rows import STATE, Change, PlanRow
-from batch_updater.selection import Selection
 
 
 def page(first: int, ids: list[str], outcome: Outcome = Outcome.EXPORTED) -> Result:
@@ -109,29 +103,3 @@ def test_counts_of_rows() -> None:
     assert counts.unread == 2
     [first, *_] = counts.commonest.first(10)
     assert (first.field, first.known, first.rows) == ("a", True, 2)
-
-
-@given(
-    flags=st.lists(st.booleans(), max_size=40),
-    count=st.integers(0, 50),
-    chance=st.randoms(use_true_random=False),
-)
-def test_a_sample_is_of_these_rows(
-    flags: list[bool], count: int, chance: Random
-) -> None:
-    """It is as large as asked, or all of them, and of no others."""
-    rows = Selection.of(flags)
-    chosen = sample(rows, count, chance)
-
-    assert chosen.count() == min(count, rows.count())
-    assert not (chosen - rows).any()
-
-
-def test_every_row_may_be_in_a_sample() -> None:
-    """Over more than one block of rows, each has the same chance."""
-    rows = Selection.all(200_000)
-    chosen = sample(rows, 2000, Random(7)).positions()
-    halves = [(chosen < 100_000).sum(), (chosen >= 100_000).sum()]
-
-    assert sum(halves) == 2000
-    assert min(halves) > 850

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from books import Book, go_on, keep, known, open_book, opened, opened_store
+from books import TYPES, Book, go_on, keep, known, open_book, opened, opened_store
 
 from batch_updater.errors import RunDirectoryError, StateError
-from batch_updater.states.places import FORGOTTEN
+from batch_updater.files.state_rows import FORGOTTEN
 from batch_updater.states.rebuilding import Volume, forget, rebuild
 
 AGE = "external_fields.age"
@@ -40,6 +40,8 @@ def test_the_same_comes_out(tmp_path: Path) -> None:
         path.unlink()
     again(tmp_path, two, one)
     assert known(tmp_path, "f1", "f2", "f3") == before
+    with opened(tmp_path) as state:
+        assert state.facts.declared == TYPES
 
 
 def test_a_run_that_was_killed_stays_in_doubt(tmp_path: Path) -> None:
@@ -55,17 +57,25 @@ def test_a_run_that_was_killed_stays_in_doubt(tmp_path: Path) -> None:
 
 
 def test_a_plain_run_that_was_killed_is_refused(tmp_path: Path) -> None:
-    """Its journal does not say what it was sending; nothing is changed."""
-    one = told(tmp_path, "a", f1=1)
+    """Its journal does not say what it was sending: it is resumed first."""
+    one = told(tmp_path, "a", f1=1, f2=2)
     two = open_book(tmp_path, "b")
     two.close()
     with pytest.raises(RunDirectoryError, match="was killed") as caught:
         again(tmp_path, one, two)
     assert "resume" in caught.value.hint
-    assert known(tmp_path, "f1") == {"f1": {AGE: 1}}
+    assert known(tmp_path, "f1") == {"f1": {AGE: 1}}  # nothing was changed
     two = go_on(two)
+    two.end({"name": "window_over"})
+    two.close()
+    with pytest.raises(RunDirectoryError, match="was killed"):
+        again(tmp_path, one, two)
+    two = go_on(two)
+    two.result(1, "f1", at=two.clock())
     two.end()
     two.close()
+    again(tmp_path, one, two)
+    assert known(tmp_path, "f1", "f2") == {"f2": {AGE: 2}}
 
 
 def test_rows_without_values(tmp_path: Path) -> None:
@@ -135,8 +145,9 @@ def test_forgetting_while_a_run_goes_on(tmp_path: Path) -> None:
     one.result(1, "f1", {AGE: 1}, at=one.clock())
     with opened_store(tmp_path) as store:
         forget(store)
-    assert known(tmp_path, "f1", "f2") == {"f1": {AGE: 1}}
-    two = told(tmp_path, "b", f2=2)
-    assert two.directory.path.is_dir()
-    assert known(tmp_path, "f2") == {}
+    assert known(tmp_path, "f1", "f2") == {}
+    told(tmp_path, "b", f2=2, f3=3)
+    assert known(tmp_path, "f1", "f2", "f3") == {"f3": {AGE: 3}}
+    one.result(3, "f1", {AGE: 4}, at=one.clock())
+    assert known(tmp_path, "f1", "f3") == {"f1": {AGE: 4}, "f3": {AGE: 3}}
     one.close()

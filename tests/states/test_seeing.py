@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from books import NOON, TYPES, keep, known, open_book, opened
+from books import NOON, TYPES, keep, known, open_book, opened, opened_store
 
 from batch_updater.models import FieldType, Outcome
+from batch_updater.states.rebuilding import forget
 from batch_updater.states.seeing import SeenFace
 
 AGE, TEAM = "external_fields.age", "external_fields.team"
@@ -138,3 +139,85 @@ def test_another_type_and_another_face_set(tmp_path: Path) -> None:
 
     assert other_type == {"a": {TEAM: "x"}}
     assert known(tmp_path, "a") == {}
+
+
+def test_rows_without_a_face_do_not_make_a_face_older(tmp_path: Path) -> None:
+    """A plan that says that a face is missing asked nobody: a later write stays later."""
+    applied(tmp_path)
+    book = open_book(tmp_path, "missing")
+    keep(tmp_path, book)
+    book.result(*(1, "a", None, Outcome.FAILED), attempts=(), error_code="PLAN.MISSING")
+    book.end()
+    book.close()
+    known(tmp_path)
+    see(tmp_path, "a", {AGE: 7}, NOON - 3600)
+
+    assert known(tmp_path, "a") == {}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_later_of_two_writes_counts(tmp_path: Path, first: int) -> None:
+    """Of runs at the same time, whichever is taken in first."""
+    books = [open_book(tmp_path, name) for name in ("one", "two")]
+    for book in books:
+        keep(tmp_path, book)
+    for book in (books[first], books[1 - first]):
+        book.result(1, "a", {AGE: 1}, at=NOON + 1000 * books.index(book))
+        known(tmp_path)
+        book.close()
+    see(tmp_path, "a", {AGE: 7}, NOON + 500)
+
+    assert known(tmp_path, "a") == {"a": {AGE: 1}}
+
+
+def test_a_mismatch_does_not_make_a_face_older(tmp_path: Path) -> None:
+    """What was seen before the face was written is passed over afterwards, too."""
+    applied(tmp_path)
+    see(tmp_path, "a", None, NOON - 3600)
+    see(tmp_path, "a", {AGE: 7}, NOON - 1800)
+
+    assert known(tmp_path, "a") == {}
+
+
+def test_what_was_seen_before_a_state_was_begun(tmp_path: Path) -> None:
+    """Who wrote meanwhile had no state to tell it to."""
+    for begun in (NOON, NOON + 7200):
+        with opened(tmp_path) as state:
+            state.renew(TYPES, "set1", lambda moment=begun: moment)  # type: ignore[misc]
+            state.see({"a": SeenFace({AGE: 7}, begun - 1)})
+            state.see({"b": SeenFace({AGE: 7}, begun + 1)})
+        assert known(tmp_path, "a", "b") == {"b": {AGE: 7}}
+        with opened_store(tmp_path) as store:
+            forget(store)
+
+
+def test_a_state_that_is_begun_again(tmp_path: Path) -> None:
+    """What a run did while it was forgotten is not believed: others may have followed."""
+    book = open_book(tmp_path, "run")
+    keep(tmp_path, book)
+    with opened_store(tmp_path) as store:
+        forget(store)
+    book.sending({1: "a", 2: "b"})
+    book.result(1, "a", {AGE: 1})
+    while_forgotten = known(tmp_path, "a", "b")
+    with opened(tmp_path) as state:
+        state.renew(TYPES, "set1")
+        state.see({"b": SeenFace({AGE: 1}, LATER)})
+
+    assert while_forgotten == {}
+    assert known(tmp_path, "a", "b") == {}  # of b, a row is still under way
+    book.close()
+
+
+def test_a_face_set_without_custom_fields(tmp_path: Path) -> None:
+    """A state is begun whatever the face set declares, until it is forgotten."""
+    with opened(tmp_path) as state:
+        before = state.is_begun
+        state.renew({}, "set1")
+        begun = state.is_begun
+    with opened_store(tmp_path) as store:
+        forget(store)
+    with opened(tmp_path) as state:
+        after = state.is_begun
+
+    assert (before, begun, after) == (False, True, False)

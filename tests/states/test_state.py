@@ -18,12 +18,15 @@ from books import (
 )
 
 from batch_updater.errors import StateError
+from batch_updater.files.state_rows import UNSURE
 from batch_updater.files.state_store import StateStore
 from batch_updater.models import FieldType, Outcome
 from batch_updater.states.catching_up import catch_up
 from batch_updater.states.faces import LINGERING
+from batch_updater.states.keeping import Keeper
 from batch_updater.states.opening import State, open_state, state_directory
 from batch_updater.states.places import StatePlace
+from batch_updater.states.registering import Beginning
 
 AGE, TEAM, IMAGE = "external_fields.age", "external_fields.team", "external_image_id"
 
@@ -365,3 +368,44 @@ def test_a_state_is_private(tmp_path: Path) -> None:
     (path,) = (tmp_path / "s").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_others_have_taken_in(tmp_path: Path) -> None:
+    """Lines are taken in once: again, they would stand over what came after them."""
+    one = open_book(tmp_path, "a")
+    keeper = Keeper(StatePlace(tmp_path / "state", OWNER))
+    keeper.begin(
+        Beginning(
+            key=one.manifest.key,
+            directory=one.directory.path,
+            declared=TYPES,
+            face_set_id="set1",
+            merges=False,
+        )
+    )
+    one.result(1, "f1", {AGE: 1})
+    two = open_book(tmp_path, "b")
+    keep(tmp_path, two)  # takes in what the first has done so far
+    two.result(1, "f1", {AGE: 2})
+    two.end()
+    two.close()
+    assert known(tmp_path, "f1") == {"f1": {AGE: 2}}
+    one.result(2, "f2", {AGE: 3})
+    keeper.end()
+    assert known(tmp_path, "f1", "f2") == {"f1": {AGE: 2}, "f2": {AGE: 3}}
+    one.close()
+
+
+def test_while_a_state_is_made_again(tmp_path: Path) -> None:
+    """Who has it open already is told nothing, either, of faces half taken in."""
+    book = open_book(tmp_path, "a")
+    keep(tmp_path, book)
+    book.result(1, "f1", {AGE: 1})
+    with opened(tmp_path) as state, opened_store(tmp_path) as store:
+        state.catch_up()
+        store.note(UNSURE, "it is being made again")
+        during = state.look_up(["f1"])
+        store.note(UNSURE, "")
+        after = state.look_up(["f1"])
+    assert (during, [*after]) == ({}, ["f1"])
+    book.close()

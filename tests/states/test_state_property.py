@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from books import Book, go_on, keep, known, open_book
+from books import Book, go_on, keep, known, open_book, opened, opened_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_updater.models import Outcome
+from batch_updater.states.rebuilding import forget
+from batch_updater.states.seeing import SeenFace
 
 AGE = "external_fields.age"
 FACES = ("f1", "f2")
@@ -26,6 +28,7 @@ class World:
 
     Args:
         held: every value that a face may have by now.
+        seen: what a plan that goes on has read, and not told the state yet.
     """
 
     folder: Path
@@ -33,6 +36,7 @@ class World:
     held: dict[str, set[int | None]] = field(
         default_factory=lambda: {face_id: {None} for face_id in FACES}
     )
+    seen: dict[str, SeenFace] = field(default_factory=dict)
     moment: float = FAR
 
     def clock(self) -> float:
@@ -43,7 +47,8 @@ class World:
         """What is known of a face is the one thing that it can hold."""
         for face_id, fields in known(self.folder, *FACES, clock=self.clock).items():
             may_hold = self.held[face_id] | self.under_way(face_id)
-            assert may_hold == {fields[AGE]}, face_id
+            if AGE in fields:
+                assert may_hold == {fields[AGE]}, face_id
 
     def under_way(self, face_id: str) -> set[int]:
         """Return what runs have handed out, and FRS may carry out any time."""
@@ -84,6 +89,7 @@ STEPS = st.builds(
         [
             *("hand out", "hand out", "hand out", "answer", "answer", "answer"),
             *("begin", "lose answer", "refuse", "kill", "cut", "resume", "end", "look"),
+            *("read", "read", "take reads", "take reads", "forget"),
         ]
     ),
     run=st.integers(0, RUNS - 1),
@@ -125,13 +131,39 @@ def take(world: World, step: Step) -> None:
         book = open_book(world.folder, f"run{len(world.runs)}")
         keep(world.folder, book, world.clock)
         world.runs.append(Running(book))
-    elif step.what == "look":
-        world.check()
+    elif step.what in _ANY_TIME:
+        _ANY_TIME[step.what](world, step)
     elif world.runs:
         run = world.runs[step.run % len(world.runs)]
         act = _ALIVE.get(step.what) if run.alive else _dead
         if act:
             act(world, run, step)
+
+
+def _look(world: World, step: Step) -> None:
+    world.check()
+
+
+def _read(world: World, step: Step) -> None:
+    """A plan asks FRS, which tells what it holds: what nobody knew is settled then."""
+    may_hold = sorted(world.held[step.face_id], key=str)
+    age = may_hold[round(step.cut * (len(may_hold) - 1))]
+    world.held[step.face_id] = {age}
+    fields = {} if age is None else {AGE: age}
+    world.seen[step.face_id] = SeenFace(fields, world.moment)
+
+
+def _take_reads(world: World, step: Step) -> None:
+    with opened(world.folder) as state:
+        if state.is_kept:
+            state.catch_up(world.clock)
+            state.see(world.seen)
+    world.seen.clear()
+
+
+def _forget(world: World, step: Step) -> None:
+    with opened_store(world.folder) as store:
+        forget(store)
 
 
 def _hand_out(world: World, run: Running, step: Step) -> None:
@@ -207,6 +239,12 @@ def _dead(world: World, run: Running, step: Step) -> None:
         run.safe = _size(run)
 
 
+_ANY_TIME: Mapping[str, Callable[[World, Step], None]] = {
+    "look": _look,
+    "read": _read,
+    "take reads": _take_reads,
+    "forget": _forget,
+}
 _ALIVE: Mapping[str, Callable[[World, Running, Step], None]] = {
     "hand out": _hand_out,
     "answer": _answer,
